@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SPEECH = Path(__file__).parents[2] / "shared" / "speech"
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Every async test runs on both; module-scoped, as Hypothesis needs it."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """The folder of real speech recordings, where there is one."""
+    if not SPEECH.is_dir():
+        pytest.skip(f"no recordings at {SPEECH}")
+    return SPEECH
