@@ -193,12 +193,14 @@ def option(
     check: Callable[[Any], str | None] | None = None,
     secret: bool = False,
     example: object = None,
+    opens: Literal["reads", "writes"] | None = None,
 ) -> Any:
     """A field that is a YAML option: the one source for parsing, checking, `--help` and the JSON Schema.
 
     `check` answers what was wanted where a value will not do ("a rate from 8000 to 192000"), else None.
     A `secret` never shows its value. `example` stands in the stage's generated example where a required
-    option needs a value.
+    option needs a value. `opens` marks the path of a file, so that a graph that would write over what it
+    reads is refused.
     """
 
     def validate(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -206,7 +208,7 @@ def option(
             shown = "***" if secret else repr(value)
             raise ValueError(f"{attribute.name}: wanted {wanted}, came {shown}")
 
-    metadata = {"help": help, "check": check, "secret": secret, "example": example}
+    metadata = {"help": help, "check": check, "secret": secret, "example": example, "opens": opens}
     return attrs.field(default=default, validator=validate, repr=not secret, metadata=metadata)
 
 
