@@ -34,6 +34,7 @@ __all__ = [
     "Join",
     "Kinds",
     "Lossy",
+    "Nature",
     "Out",
     "Outbox",
     "Overflow",
@@ -46,6 +47,7 @@ __all__ = [
     "Transform",
     "between",
     "marks_of",
+    "nature_of",
     "option",
     "parse_duration",
 ]
@@ -279,6 +281,21 @@ Kinds = Mapping[str, type[Any]]
 
 Overflow = Literal["block", "drop_oldest", "drop_newest"]
 """What a full edge does: wait, drop what has waited longest, or drop what comes."""
+
+
+Nature = Literal["source", "actor", "transform", "join", "assembly"]
+"""What a stage is, by what it can do. A sink is an actor that gives nothing."""
+
+
+def nature_of(stage: Stage) -> Nature:
+    """Which contract `stage` fulfils. Raises TypeError, with what is missing, where it fulfils none."""
+    if hasattr(stage, "parts"):
+        return "assembly"
+    if hasattr(stage, "run"):
+        return "actor" if stage.accepts else "source"
+    if hasattr(stage, "feed") and hasattr(stage, "flush"):
+        return "join" if hasattr(stage, "open") and hasattr(stage, "end") else "transform"
+    raise TypeError(f"{type(stage).__name__} is no stage: it has neither `feed` and `flush` nor `run`")
 
 
 def marks_of(stage: Transform) -> Callable[[Mark], Iterable[Item | Out]]:

@@ -1,0 +1,180 @@
+"""What became of every sample-frame: counted where it happens, summed up in a report that must balance.
+
+The rule: on every edge, `sent == received + dropped + declined + in_flight`. The five are counted in five
+places (writer, reader, policy, a reader that had gone, and what still lies in the channel), so that the sum
+can fail to come out, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import asdict, define, field, frozen
+
+from pipeline.items import Audio, Item, Text
+
+__all__ = ["EdgeLine", "Report", "StageLine", "Tally"]
+
+
+@define
+class Tally:
+    """The running count of one edge, in sample-frames of audio; `texts` counts transcripts and translations."""
+
+    sent: int = 0
+    received: int = 0
+    dropped: int = 0
+    declined: int = 0
+    queued: int = 0
+    peak_queued: int = 0
+    texts_sent: int = 0
+    texts_received: int = 0
+    texts_dropped: int = 0
+    rate_hz: int = 0
+    newest: Text | None = None
+
+    def count_sent(self, item: Item) -> None:
+        if type(item) is Audio:
+            frames = len(item.samples)
+            self.sent += frames
+            self.rate_hz = item.rate
+            queued = self.queued = self.queued + frames
+            if queued > self.peak_queued:
+                self.peak_queued = queued
+        elif type(item) is Text:
+            self.texts_sent += 1
+            self.newest = item
+
+    def count_received(self, item: Item) -> None:
+        if type(item) is Audio:
+            frames = len(item.samples)
+            self.received += frames
+            self.queued -= frames
+        elif type(item) is Text:
+            self.texts_received += 1
+
+    def count_passed(self, item: Item) -> None:
+        """Sent and received in one: an edge inside a fused run holds nothing."""
+        if type(item) is Audio:
+            frames = len(item.samples)
+            self.sent += frames
+            self.received += frames
+            self.rate_hz = item.rate
+        elif type(item) is Text:
+            self.texts_sent += 1
+            self.texts_received += 1
+            self.newest = item
+
+    def count_dropped(self, item: Item, *, queued: bool) -> None:
+        """By the edge's policy. `queued`: it had been in the channel, else it never got in."""
+        if type(item) is Audio:
+            frames = len(item.samples)
+            self.dropped += frames
+            if queued:
+                self.queued -= frames
+            else:
+                self.sent += frames
+        elif type(item) is Text:
+            self.texts_dropped += 1
+            self.texts_sent += not queued
+
+    def count_declined(self, item: Item, *, queued: bool) -> None:
+        """By a reader that had gone."""
+        if type(item) is Audio:
+            frames = len(item.samples)
+            self.declined += frames
+            if queued:
+                self.queued -= frames
+            else:
+                self.sent += frames
+        elif type(item) is Text:
+            self.texts_sent += not queued
+
+
+@frozen
+class EdgeLine:
+    """One edge in a report. Frames are sample-frames at `rate_hz`."""
+
+    name: str
+    producer: str
+    consumer: str
+    sent: int
+    received: int
+    dropped: int
+    declined: int
+    in_flight: int
+    policy: str
+    texts: int
+    texts_dropped: int
+    rate_hz: int
+    queue_s: float
+    peak_queue_s: float
+    fused: bool
+    tap: bool
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every frame sent is accounted for."""
+        return self.sent == self.received + self.dropped + self.declined + self.in_flight
+
+
+@frozen
+class StageLine:
+    """One stage in a report: what came in and went out by port, what it lost itself, and its own figures."""
+
+    name: str
+    kind: str
+    state: str
+    frames_in: int
+    frames_out: Mapping[str, int]
+    losses: Mapping[str, int] = field(factory=dict)
+    counts: Mapping[str, int] = field(factory=dict)
+    status: str = ""
+
+
+@frozen
+class Report:
+    """What a run did. `media_s` is the longest source's sound; `wall_s` what it took by the loop's clock."""
+
+    graph: str
+    stages: tuple[StageLine, ...]
+    edges: tuple[EdgeLine, ...]
+    media_s: float
+    wall_s: float
+    stopped: bool = False
+
+    @property
+    def times_realtime(self) -> float:
+        return self.media_s / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the ledger comes out on every edge."""
+        return all(edge.balanced for edge in self.edges)
+
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """Sample-frames (and texts) lost, by where and why; what a tap missed is no loss."""
+        found: dict[str, int] = {}
+        for edge in self.edges:
+            if edge.tap:
+                continue
+            for count, why in (
+                (edge.dropped, f"{edge.policy}"),
+                (edge.texts_dropped, f"{edge.policy}, texts"),
+                (edge.in_flight, "cut off in flight"),
+            ):
+                if count:
+                    found[f"{edge.name}: {why}"] = count
+        for stage in self.stages:
+            found.update({f"{stage.name}: {why}": count for why, count in stage.losses.items() if count})
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as plain data, with what is derived."""
+        return {
+            **asdict(self),
+            "times_realtime": round(self.times_realtime, 3),
+            "balanced": self.balanced,
+            "lost": dict(self.lost),
+        }

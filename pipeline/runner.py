@@ -1,0 +1,343 @@
+"""Runs a graph: the one task group. Drives transforms, drains, keeps deadlines, tells faults and what was lost.
+
+Stopping goes from the front: every source runs in a cancel scope of its own, `stop` cancels those, their
+channels close, and everything behind them drains and flushes until a deadline. A fault in a stage stops the
+run in the same way, so that sinks make their files whole, and is raised at the end with a note of where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import anyio
+from attrs import define
+
+from pipeline.channels import Channel, Inlet, ReaderGone
+from pipeline.graph import Graph
+from pipeline.items import Item
+from pipeline.ledger import EdgeLine, Report, StageLine, Tally
+from pipeline.node import Edge, Node
+from pipeline.outlet import Outlet, Step
+from pipeline.plan import Plan, Task, make_plan
+from pipeline.stage import Actor, Inbox, Join, Transform
+
+__all__ = ["Execution", "run"]
+
+DRAIN_S = 30.0
+"""How long a stopped run may take to deliver what is under way."""
+
+
+async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
+    """Run `graph` in the caller's event loop until its sources end, and tell what became of everything.
+
+    Raises: GraphError before anything runs where the graph is wrong; the stage's own exception, noted with its
+    name and place, where one fails (an ExceptionGroup where several do).
+    """
+    return await Execution(graph, drain_s=drain_s).run()
+
+
+class ActorInbox:
+    """The inputs of an actor: all channels as one stream, or those of one port."""
+
+    def __init__(self, channels: Mapping[str, Sequence[Channel]]) -> None:
+        self._channels = channels
+        self._inlet: Inlet | None = None
+        self._parts: dict[str, ActorInbox] = {}
+
+    def __aiter__(self) -> Inlet:
+        if self._inlet is None:
+            self._inlet = Inlet([channel for channels in self._channels.values() for channel in channels])
+        return self._inlet
+
+    def __getitem__(self, port: str) -> Inbox:
+        if port not in self._parts:
+            self._parts[port] = ActorInbox({port: self._channels.get(port, ())})
+        return cast(Inbox, self._parts[port])
+
+    @property
+    def ports(self) -> Sequence[str]:
+        return [port for port, channels in self._channels.items() if channels]
+
+
+class ActorOutbox:
+    """The outputs of an actor."""
+
+    def __init__(self, outlets: Mapping[str, Outlet]) -> None:
+        self._outlets = outlets
+        self._main = next(iter(outlets), None)
+
+    async def send(self, item: Item, port: str | None = None) -> None:
+        outlet = self._outlets.get(port or self._main or "")
+        if outlet is None:
+            raise ValueError(f"there is no output {port!r}, only {', '.join(self._outlets) or 'none'}")
+        try:
+            await outlet.send(item)
+        except ReaderGone:
+            if not any(other.read for other in self._outlets.values()):
+                raise
+
+    def wanted(self, port: str) -> bool:
+        return port in self._outlets and self._outlets[port].read
+
+
+@define
+class _Running:
+    """A task of the plan at work: what feeds it, what it feeds, and how far it is."""
+
+    task: Task
+    node: Node
+    channels: Mapping[str, Sequence[Channel]]
+    outlets: Mapping[str, Outlet]
+    state: str = "waiting"
+    scope: anyio.CancelScope | None = None
+
+    async def work(self) -> None:
+        """Do the task's work; return when its inputs have ended."""
+        stage = self.node.stage
+        if self.task.nature == "join":
+            await _join(cast(Join, stage), self.channels, self.outlets["*"])
+        elif self.task.nature == "transform":
+            await _drive([channel for each in self.channels.values() for channel in each], self.outlets["*"])
+        else:
+            inbox = cast(Inbox, ActorInbox(self.channels))
+            await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
+
+    def close(self) -> None:
+        """Leave what feeds it and end what it feeds."""
+        for channels in self.channels.values():
+            for channel in channels:
+                channel.leave()
+        for outlet in self.outlets.values():
+            outlet.close()
+
+
+async def _drive(channels: Sequence[Channel], outlet: Outlet) -> None:
+    inlet = Inlet(channels)
+    while (pair := await inlet.receive()) is not None:
+        if pair[1] is not None:
+            await outlet.send(pair[1])
+
+
+async def _join(stage: Join, channels: Mapping[str, Sequence[Channel]], outlet: Outlet) -> None:
+    everyone = [channel for each in channels.values() for channel in each]
+    stage.open([channel.edge.lane for channel in everyone])
+    inlet = Inlet(everyone)
+    while (pair := await inlet.receive()) is not None:
+        channel, item = pair
+        lane = channel.edge.lane
+        await outlet.send_all(stage.end(lane) if item is None else stage.feed(item, lane))
+    await outlet.send_all(stage.flush())
+
+
+class Execution:
+    """One run of a graph: `run` it, and meanwhile `stop`, `cancel` or ask for a `report`."""
+
+    def __init__(self, graph: Graph, *, drain_s: float = DRAIN_S) -> None:
+        """Raises: GraphError where the graph cannot run."""
+        self.graph = graph
+        self.plan: Plan = make_plan(graph)
+        self._drain_s = drain_s
+        self._channels = {edge: Channel(edge) for edge in self.plan.edges}
+        self._fused = {edge: Tally() for edge in self.plan.fused}
+        self._running = [self._prepare(task) for task in self.plan.tasks]
+        self._scope: anyio.CancelScope | None = None
+        self._faults: list[Exception] = []
+        self._started = 0.0
+        self._ended: float | None = None
+        self._in_flight: dict[Edge, int] = {}
+        self._stopped = False
+
+    async def run(self) -> Report:
+        """Run until the sources end, or until stopped. Once only; see `pipeline.runner.run` for what it raises."""
+        self._started = anyio.current_time()
+        try:
+            with anyio.CancelScope() as self._scope:
+                async with anyio.create_task_group() as tasks:
+                    for running in self._running:
+                        tasks.start_soon(self._watch, running, name=running.task.head)
+        finally:
+            self._ended = anyio.current_time()
+            self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
+        if len(self._faults) == 1:
+            raise self._faults[0]
+        if self._faults:
+            raise ExceptionGroup("several stages failed", self._faults)
+        return self.report()
+
+    def stop(self) -> None:
+        """End the sources and let everything drain; what is not done by the deadline is cut off."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.deadline = anyio.current_time() + self._drain_s
+        for running in self._running:
+            if running.scope is not None:
+                running.scope.cancel()
+
+    def cancel(self) -> None:
+        """End at once."""
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """The stages that are not done yet."""
+        return [running.task.head for running in self._running if running.state in ("waiting", "running")]
+
+    def progress(self) -> tuple[float, float | None]:
+        """Seconds of sound that came from the sources, and the seconds in all where they can tell."""
+        told = [tell() for running in self._running if (tell := getattr(running.node.stage, "progress", None))]
+        if not told:
+            return self._media_s(), None
+        done, total = max(told, key=lambda each: each[1] or 0)
+        return done, total
+
+    def report(self) -> Report:
+        """What became of everything so far; after the end, for good."""
+        now = self._ended if self._ended is not None else anyio.current_time()
+        return Report(
+            graph=self.graph.name,
+            stages=tuple(self._stage_lines()),
+            edges=tuple(self._edge_lines()),
+            media_s=self._media_s(),
+            wall_s=now - self._started,
+            stopped=self._stopped,
+        )
+
+    # --- building
+
+    def _prepare(self, task: Task) -> _Running:
+        node = self.plan.nodes[task.head]
+        channels: dict[str, list[Channel]] = {}
+        for edge, channel in self._channels.items():
+            if edge.consumer == task.head:
+                channels.setdefault(edge.in_port, []).append(channel)
+        if task.nature in ("transform", "join"):
+            run = [name for names in task.runs.values() for name in names]
+            steps = [task.head, *run] if task.nature == "transform" else run
+            ports = self._ports(run[-1]) if run else list(task.runs)
+            outlets = {"*": self._outlet(steps, run[-1] if run else task.head, ports)}
+        else:
+            outlets = {
+                port: self._outlet(run, run[-1] if run else task.head, self._ports(run[-1]) if run else [port])
+                for port, run in task.runs.items()
+            }
+        return _Running(task, node, channels, outlets)
+
+    def _outlet(self, run: Sequence[str], last: str, ports: Sequence[str]) -> Outlet:
+        return Outlet([self._step(name) for name in run], {port: self._readers(last, port) for port in ports})
+
+    def _step(self, name: str) -> Step:
+        stage = cast(Transform, self.plan.nodes[name].stage)
+        tally = next((tally for edge, tally in self._fused.items() if edge.consumer == name), None)
+        return Step(stage, tally, lambda fault: self._note(fault, name))
+
+    def _ports(self, name: str) -> list[str]:
+        return list(self.plan.outputs[name])
+
+    def _readers(self, producer: str, port: str) -> list[Channel]:
+        return [
+            channel
+            for edge, channel in self._channels.items()
+            if (edge.producer, edge.out_port) == (producer, port)
+        ]
+
+    def _note(self, fault: BaseException, name: str) -> None:
+        place = self.plan.nodes[name].where
+        fault.add_note(f"in stage {name!r}" + (f" ({place})" if place else ""))
+
+    # --- working
+
+    async def _watch(self, running: _Running) -> None:
+        """Run one task to its end, whatever end that is, and then close what it holds."""
+        running.state = "running"
+        try:
+            try:
+                with anyio.CancelScope() as running_scope:
+                    if running.task.nature == "source":
+                        running.scope = running_scope
+                        if self._stopped:
+                            running_scope.cancel()
+                    await running.work()
+            finally:
+                running.scope = None
+            for outlet in running.outlets.values():
+                await outlet.finish()
+            running.state = "done"
+        except ReaderGone:
+            running.state = "done"
+        except Exception as fault:  # noqa: BLE001 - the one place: it is kept, and raised by `run`
+            running.state = "failed"
+            if not getattr(fault, "__notes__", None):
+                self._note(fault, running.task.head)
+            self._faults.append(fault)
+            self.stop()
+        finally:
+            running.close()
+
+    # --- reporting
+
+    def _media_s(self) -> float:
+        sources = [running for running in self._running if running.task.nature == "source"]
+        return max((self._seconds_out(running) for running in sources), default=0.0)
+
+    def _seconds_out(self, running: _Running) -> float:
+        """Seconds of sound that a source has sent: what its first fused transform took, or its own channels."""
+        name = running.task.head
+        tallies = [tally for edge, tally in self._tallies() if edge.producer == name and not edge.tap]
+        return max((tally.sent / tally.rate_hz for tally in tallies if tally.rate_hz), default=0.0)
+
+    def _tallies(self) -> list[tuple[Edge, Tally]]:
+        return [*((edge, channel.tally) for edge, channel in self._channels.items()), *self._fused.items()]
+
+    def _edge_lines(self) -> list[EdgeLine]:
+        return [self._edge_line(edge, tally) for edge, tally in self._tallies()]
+
+    def _edge_line(self, edge: Edge, tally: Tally) -> EdgeLine:
+        rate = tally.rate_hz or 1
+        return EdgeLine(
+            name=str(edge),
+            producer=edge.producer,
+            consumer=edge.consumer,
+            sent=tally.sent,
+            received=tally.received,
+            dropped=tally.dropped,
+            declined=tally.declined,
+            in_flight=tally.queued if self._ended is None else self._in_flight.get(edge, 0),
+            policy=edge.when_full,
+            texts=tally.texts_sent,
+            texts_dropped=tally.texts_dropped,
+            rate_hz=tally.rate_hz,
+            queue_s=tally.queued / rate,
+            peak_queue_s=tally.peak_queued / rate,
+            fused=edge in self._fused,
+            tap=edge.tap,
+        )
+
+    def _stage_lines(self) -> list[StageLine]:
+        states = {name: running.state for running in self._running for name in _names(running.task)}
+        return [self._stage_line(node, states[name]) for name, node in self.plan.nodes.items()]
+
+    def _stage_line(self, node: Node, state: str) -> StageLine:
+        stage: Any = node.stage
+        frames_out: dict[str, int] = {}
+        for edge, tally in self._tallies():
+            if edge.producer == node.name:
+                frames_out[edge.out_port] = max(frames_out.get(edge.out_port, 0), tally.sent)
+        return StageLine(
+            name=node.name,
+            kind=node.kind,
+            state=state,
+            frames_in=sum(tally.received for edge, tally in self._tallies() if edge.consumer == node.name),
+            frames_out=frames_out,
+            losses=dict(stage.losses()) if hasattr(stage, "losses") else {},
+            counts=dict(stage.counts()) if hasattr(stage, "counts") else {},
+            status=getattr(stage, "status", ""),
+        )
+
+
+def _names(task: Task) -> list[str]:
+    return [task.head, *(name for run in task.runs.values() for name in run)]
