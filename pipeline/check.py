@@ -40,6 +40,11 @@ class Check:
     unknown: set[str] = field(factory=set)
     _done: bool = False
 
+    def resolved(self) -> list[Edge]:
+        """The edges, with their caps, in the order in which consumers name them."""
+        self.problems()
+        return self.edges
+
     def problems(self) -> list[Problem]:
         if not self._done:
             self._done = True

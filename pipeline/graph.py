@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pipeline.check import Check
+from pipeline.expand import expand
 from pipeline.node import Edge, Node, Read
 from pipeline.problems import GraphError, Problem, Where
 from pipeline.stage import Stage
@@ -57,18 +58,31 @@ class Graph:
 
     def check(self) -> list[Problem]:
         """Everything that is wrong with the graph, errors and warnings, in the order of the file."""
-        return Check(self.nodes).problems()
+        problems = Check(self.nodes).problems()
+        return problems if _errors(problems) else problems + self._check_parts()
 
     def edges(self) -> list[Edge]:
         """The resolved edges, in the order in which consumers name them.
 
         Raises: GraphError where `check` finds an error.
         """
-        check = Check(self.nodes)
-        errors = [problem for problem in check.problems() if not problem.warning]
-        if errors:
+        if errors := _errors(self.check()):
             raise GraphError(errors)
-        return check.edges
+        return Check(self.nodes).resolved()
+
+    def _check_parts(self) -> list[Problem]:
+        """What is wrong inside the assemblies of a graph that is otherwise right."""
+        found: list[Problem] = []
+        for node in self.nodes.values():
+            try:
+                expand({node.name: evolve(node, reads=())})
+            except ValueError as wrong:
+                found.append(Problem(f"{node.name!r}: {wrong}", node.where))
+        return found or _errors(Check(expand(self.nodes)).problems())
+
+
+def _errors(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if not problem.warning]
 
 
 def _wrong_name(name: str) -> str | None:

@@ -100,4 +100,7 @@ class Edge:
     tap: bool = False
 
     def __str__(self) -> str:
-        return f"{self.producer}.{self.out_port} -> {self.consumer}.{self.lane}"
+        """`pcm -> blocks`, `interpreter.audio -> speech`, `talk -> speech.under`: only ports worth naming."""
+        out = "" if self.out_port == "out" else f".{self.out_port}"
+        lane = "" if self.lane in ("in", "in.0") else f".{self.lane}"
+        return f"{self.producer}{out} -> {self.consumer}{lane}"

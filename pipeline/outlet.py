@@ -96,6 +96,11 @@ class Outlet:
             self._rest = chain.from_iterable(self._through(item, self._feeds[number:]) for item in step.flush())
             await self._deliver()
 
+    def abandon(self) -> Sequence[tuple[Channel, Item]]:
+        """What a cancellation left in hand, with the channel that each item was for."""
+        refused, self._refused = self._refused, []
+        return refused
+
     def close(self) -> None:
         """End of the stream for every reader."""
         for channel in self._readers:

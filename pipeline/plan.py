@@ -15,7 +15,6 @@ from pipeline.check import Check
 from pipeline.expand import expand
 from pipeline.graph import Graph
 from pipeline.node import Edge, Node
-from pipeline.problems import GraphError
 from pipeline.stage import Nature, nature_of
 
 __all__ = ["Plan", "Task", "make_plan"]
@@ -65,13 +64,11 @@ def make_plan(graph: Graph) -> Plan:
     graph.edges()
     nodes = expand(graph.nodes)
     check = Check(nodes)
-    errors = [problem for problem in check.problems() if not problem.warning]
-    if errors:
-        raise GraphError(errors)
+    edges = check.resolved()
     natures = {name: nature_of(node.stage) for name, node in nodes.items() if node.stage is not None}
-    fused = [edge for edge in check.edges if _can_fuse(edge, check, natures)]
+    fused = [edge for edge in edges if _can_fuse(edge, check, natures)]
     tasks = _tasks(check, natures, {(edge.producer, edge.out_port): edge.consumer for edge in fused})
-    return Plan(nodes, check.outputs, tasks, [edge for edge in check.edges if edge not in fused], fused)
+    return Plan(nodes, check.outputs, tasks, [edge for edge in edges if edge not in fused], fused)
 
 
 def _can_fuse(edge: Edge, check: Check, natures: Mapping[str, Nature]) -> bool:

@@ -15,7 +15,7 @@ from attrs import define
 
 from pipeline.channels import Channel, Inlet, ReaderGone
 from pipeline.graph import Graph
-from pipeline.items import Item
+from pipeline.items import Audio, Item
 from pipeline.ledger import EdgeLine, Report, StageLine, Tally
 from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
@@ -103,11 +103,14 @@ class _Running:
             inbox = cast(Inbox, ActorInbox(self.channels))
             await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
 
-    def close(self) -> None:
-        """Leave what feeds it and end what it feeds."""
+    def leave(self) -> None:
+        """Read no more: what still waits for it counts as declined."""
         for channels in self.channels.values():
             for channel in channels:
                 channel.leave()
+
+    def close(self) -> None:
+        """End what it feeds."""
         for outlet in self.outlets.values():
             outlet.close()
 
@@ -158,7 +161,7 @@ class Execution:
                         tasks.start_soon(self._watch, running, name=running.task.head)
         finally:
             self._ended = anyio.current_time()
-            self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
+            self._dispose()
         if len(self._faults) == 1:
             raise self._faults[0]
         if self._faults:
@@ -277,6 +280,17 @@ class Execution:
             self.stop()
         finally:
             running.close()
+        running.leave()  # not when cancelled: what then lies in a channel was in flight
+
+    def _dispose(self) -> None:
+        """Close every channel, and count what was cut off: in the channels, and in the hands of their writers."""
+        self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
+        for running in self._running:
+            for outlet in running.outlets.values():
+                for channel, item in outlet.abandon():
+                    frames = item.frames if isinstance(item, Audio) else 0
+                    channel.tally.sent += frames
+                    self._in_flight[channel.edge] += frames
 
     # --- reporting
 
