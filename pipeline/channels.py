@@ -83,12 +83,14 @@ class _Hole:
 
 
 class Channel:
-    """A running edge. The writer uses `offer`, `room` and `close`; the reader `take` and `leave`."""
+    """A running edge. The writer uses `offer`, `room` and `close`; the reader `take` and `leave`.
+
+    `ready` rings for the reader, `room` for the writer; `left` says that the reader has gone.
+    """
 
     __slots__ = (
         "_ended",
         "_holes",
-        "_left",
         "_limit_items",
         "_limit_ms",
         "_number_in",
@@ -97,6 +99,7 @@ class Channel:
         "_send",
         "_size",
         "edge",
+        "left",
         "ready",
         "room",
         "tally",
@@ -114,13 +117,13 @@ class Channel:
         self._number_in = self._number_out = 0
         self._holes: deque[_Hole] = deque()
         self._ended = False
-        self._left = False
+        self.left = False
 
     # --- the writer's side
 
     def offer(self, item: Item) -> bool:
         """Take `item`, or drop it as the policy says; False where the writer must wait for `room`."""
-        if self._left:
+        if self.left:
             self.tally.count_declined(item, queued=False)
             return True
         if self._size >= self._limit_items or (self._limit_ms is not math.inf and self._over_time()):
@@ -142,11 +145,6 @@ class Channel:
         self._ended = True
         self._send.close()
         self.ready.ring()
-
-    @property
-    def left(self) -> bool:
-        """Whether the reader has gone."""
-        return self._left
 
     def _over_time(self) -> bool:
         """Whether it holds its time's worth. One item always fits, however long it is."""
@@ -199,7 +197,7 @@ class Channel:
 
     def leave(self) -> None:
         """The reader goes: what is left in the channel, and what still comes, counts as declined."""
-        self._left = True
+        self.left = True
         while self._size:
             self.tally.count_declined(self._receive.receive_nowait(), queued=True)
             self._size -= 1
@@ -210,7 +208,7 @@ class Channel:
     def dispose(self) -> int:
         """Close both ends; the frames that still lay in it."""
         frames = 0
-        if not self._left:
+        if not self.left:
             while self._size:
                 item = self._receive.receive_nowait()
                 frames += item.frames if isinstance(item, Audio) else 0
@@ -267,6 +265,11 @@ class Inlet:
         return self
 
     async def __anext__(self) -> Item:
+        if len(self._channels) == 1 and self._since_checkpoint < EVERY:  # the common case, in one call
+            item = self._channels[0].take()
+            if item is not None:
+                self._since_checkpoint += 1
+                return item
         while (pair := await self.receive()) is not None:
             if pair[1] is not None:
                 return pair[1]

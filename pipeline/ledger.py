@@ -53,18 +53,6 @@ class Tally:
         elif type(item) is Text:
             self.texts_received += 1
 
-    def count_passed(self, item: Item) -> None:
-        """Sent and received in one: an edge inside a fused run holds nothing."""
-        if type(item) is Audio:
-            frames = len(item.samples)
-            self.sent += frames
-            self.received += frames
-            self.rate_hz = item.rate
-        elif type(item) is Text:
-            self.texts_sent += 1
-            self.texts_received += 1
-            self.newest = item
-
     def count_dropped(self, item: Item, *, queued: bool) -> None:
         """By the edge's policy. `queued`: it had been in the channel, else it never got in."""
         if type(item) is Audio:
@@ -97,6 +85,7 @@ class EdgeLine:
 
     name: str
     producer: str
+    port: str
     consumer: str
     sent: int
     received: int

@@ -103,6 +103,11 @@ class _Running:
             inbox = cast(Inbox, ActorInbox(self.channels))
             await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
 
+    @property
+    def culprit(self) -> str:
+        """The stage that failed: a fused one, or else the head."""
+        return next((outlet.culprit for outlet in self.outlets.values() if outlet.culprit), self.task.head)
+
     def leave(self) -> None:
         """Read no more: what still waits for it counts as declined."""
         for channels in self.channels.values():
@@ -201,10 +206,11 @@ class Execution:
     def report(self) -> Report:
         """What became of everything so far; after the end, for good."""
         now = self._ended if self._ended is not None else anyio.current_time()
+        edges = self._edge_lines()
         return Report(
             graph=self.graph.name,
-            stages=tuple(self._stage_lines()),
-            edges=tuple(self._edge_lines()),
+            stages=tuple(self._stage_lines(edges)),
+            edges=tuple(edges),
             media_s=self._media_s(),
             wall_s=now - self._started,
             stopped=self._stopped,
@@ -236,7 +242,7 @@ class Execution:
     def _step(self, name: str) -> Step:
         stage = cast(Transform, self.plan.nodes[name].stage)
         tally = next((tally for edge, tally in self._fused.items() if edge.consumer == name), None)
-        return Step(stage, tally, lambda fault: self._note(fault, name))
+        return Step(name, stage, tally)
 
     def _ports(self, name: str) -> list[str]:
         return list(self.plan.outputs[name])
@@ -248,8 +254,8 @@ class Execution:
             if (edge.producer, edge.out_port) == (producer, port)
         ]
 
-    def _note(self, fault: BaseException, name: str) -> None:
-        place = self.plan.nodes[name].where
+    def _note(self, fault: Exception, name: str) -> None:
+        place = self.plan.nodes[name].where if name in self.plan.nodes else None
         fault.add_note(f"in stage {name!r}" + (f" ({place})" if place else ""))
 
     # --- working
@@ -274,9 +280,8 @@ class Execution:
             running.state = "done"
         except Exception as fault:  # noqa: BLE001 - the one place: it is kept, and raised by `run`
             running.state = "failed"
-            if not getattr(fault, "__notes__", None):
-                self._note(fault, running.task.head)
             self._faults.append(fault)
+            self._note(fault, running.culprit)
             self.stop()
         finally:
             running.close()
@@ -315,9 +320,10 @@ class Execution:
         return EdgeLine(
             name=str(edge),
             producer=edge.producer,
+            port=edge.out_port,
             consumer=edge.consumer,
             sent=tally.sent,
-            received=tally.received,
+            received=tally.sent if edge in self._fused else tally.received,  # a fused edge holds nothing
             dropped=tally.dropped,
             declined=tally.declined,
             in_flight=tally.queued if self._ended is None else self._in_flight.get(edge, 0),
@@ -331,26 +337,24 @@ class Execution:
             tap=edge.tap,
         )
 
-    def _stage_lines(self) -> list[StageLine]:
+    def _stage_lines(self, edges: Sequence[EdgeLine]) -> list[StageLine]:
         states = {name: running.state for running in self._running for name in _names(running.task)}
-        return [self._stage_line(node, states[name]) for name, node in self.plan.nodes.items()]
+        return [_stage_line(node, states[name], edges) for name, node in self.plan.nodes.items()]
 
-    def _stage_line(self, node: Node, state: str) -> StageLine:
-        stage: Any = node.stage
-        frames_out: dict[str, int] = {}
-        for edge, tally in self._tallies():
-            if edge.producer == node.name:
-                frames_out[edge.out_port] = max(frames_out.get(edge.out_port, 0), tally.sent)
-        return StageLine(
-            name=node.name,
-            kind=node.kind,
-            state=state,
-            frames_in=sum(tally.received for edge, tally in self._tallies() if edge.consumer == node.name),
-            frames_out=frames_out,
-            losses=dict(stage.losses()) if hasattr(stage, "losses") else {},
-            counts=dict(stage.counts()) if hasattr(stage, "counts") else {},
-            status=getattr(stage, "status", ""),
-        )
+
+def _stage_line(node: Node, state: str, edges: Sequence[EdgeLine]) -> StageLine:
+    stage: Any = node.stage
+    given = [edge for edge in edges if edge.producer == node.name]
+    return StageLine(
+        name=node.name,
+        kind=node.kind,
+        state=state,
+        frames_in=sum(edge.received for edge in edges if edge.consumer == node.name),
+        frames_out={edge.port: max(each.sent for each in given if each.port == edge.port) for edge in given},
+        losses=dict(stage.losses()) if hasattr(stage, "losses") else {},
+        counts=dict(stage.counts()) if hasattr(stage, "counts") else {},
+        status=getattr(stage, "status", ""),
+    )
 
 
 def _names(task: Task) -> list[str]:
