@@ -252,4 +252,4 @@ class _Encoded:
 
 def _as_float(samples: Samples) -> NDArray[np.float32]:
     """The same sound from -1 to 1: libsndfile 1.2.2 distorts stereo that it gets as int16 for MP3."""
-    return samples.astype(np.float32) / 32768
+    return samples.astype(np.float32) / np.float32(32768)
