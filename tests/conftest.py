@@ -19,3 +19,9 @@ def speech() -> Path:
     if not SPEECH.is_dir():
         pytest.skip(f"no recordings at {SPEECH}")
     return SPEECH
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-messages", type=int, default=200_000, help="how many mutated messages to try, each way"
+    )
