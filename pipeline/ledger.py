@@ -94,6 +94,7 @@ class EdgeLine:
     in_flight: int
     policy: str
     texts: int
+    texts_received: int
     texts_dropped: int
     rate_hz: int
     queue_s: float

@@ -15,7 +15,7 @@ from attrs import define
 
 from pipeline.channels import Channel, Inlet, ReaderGone
 from pipeline.graph import Graph
-from pipeline.items import Audio, Item
+from pipeline.items import Audio, Item, Text
 from pipeline.ledger import EdgeLine, Report, StageLine, Tally
 from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
@@ -203,6 +203,14 @@ class Execution:
         done, total = max(told, key=lambda each: each[1] or 0)
         return done, total
 
+    def newest(self) -> dict[str, Text]:
+        """The newest text that each output (`stage.port`) has given."""
+        return {
+            f"{edge.producer}.{edge.out_port}": newest
+            for edge, tally in self._tallies()
+            if (newest := tally.newest) is not None
+        }
+
     def report(self) -> Report:
         """What became of everything so far; after the end, for good."""
         now = self._ended if self._ended is not None else anyio.current_time()
@@ -329,6 +337,7 @@ class Execution:
             in_flight=tally.queued if self._ended is None else self._in_flight.get(edge, 0),
             policy=edge.when_full,
             texts=tally.texts_sent,
+            texts_received=tally.texts_sent if edge in self._fused else tally.texts_received,
             texts_dropped=tally.texts_dropped,
             rate_hz=tally.rate_hz,
             queue_s=tally.queued / rate,
