@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those before it, and no others of `pipeline`. The command line may import everything.
 LAYERS = (
     "items caps problems",
-    "stage",
-    "node testing options yaml_nodes ledger",
-    "check params",
-    "expand channels schema",
-    "graph outlet",
-    "plan load",
+    "stage page",
+    "node testing yaml_nodes ledger",
+    "check forms",
+    "expand channels options reading",
+    "graph outlet kinds params",
+    "plan masking build schema",
+    "load",
     "runner",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

@@ -1,0 +1,47 @@
+"""Looking up a kind of stage by the name after `use:`, and saying why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from pipeline.options import Option, options_of
+from pipeline.page import shown
+from pipeline.problems import did_you_mean, one_of
+from pipeline.stage import Kinds, StageError
+
+__all__ = ["Kind", "NoKind", "look_up"]
+
+
+@frozen
+class Kind:
+    """A kind of stage: its name, its class and its options."""
+
+    name: str
+    make: type[Any]
+    options: Mapping[str, Option]
+
+
+@frozen
+class NoKind:
+    """Why there is no such kind."""
+
+    what: str
+    wanted: str = ""
+    remedy: str = ""
+
+
+def look_up(name: str, kinds: Kinds) -> Kind | NoKind:
+    """The kind `name`. `kinds` may raise StageError, as for a package that cannot be imported; that is told."""
+    if name not in kinds:
+        remedy = did_you_mean(name, kinds) or "see `dragoman list`"
+        return NoKind(f"{shown(name)} is no kind of stage", one_of(kinds, most=40), remedy)
+    try:
+        make = kinds[name]
+        return Kind(name, make, options_of(make))
+    except StageError as broken:
+        return NoKind(str(broken))
+    except TypeError as wrong:
+        return NoKind(f"the kind of stage {name!r} cannot be built from YAML: {wrong}")
