@@ -120,9 +120,10 @@ class Check:
                 self._say_two(node, read, port)
                 continue
             number = lanes[port] = lanes.get(port, -1) + 1
-            self._check_fit(node, read, port, caps)
+            fits = self._check_fit(node, read, port, caps)
             lane = f"{port}.{number}" if ports[port].many else port
-            incoming[lane] = caps
+            # A stage is told of what it can take; the rest has been said, and is for nobody to trip over.
+            incoming[lane] = caps if fits and caps != ANY else ports[port].caps
             self.edges.append(self._edge(node, read, port, lane, caps))
         self._check_fed(node, ports, lanes)
         self._give(node, incoming)
@@ -186,7 +187,7 @@ class Check:
             remedy=f"{hint}put a `mix` between them",
         )
 
-    def _check_fit(self, node: Node, read: Read, port: str, caps: Caps) -> None:
+    def _check_fit(self, node: Node, read: Read, port: str, caps: Caps) -> bool:
         assert node.stage is not None
         wrong = mismatch(node.stage.accepts[port].caps, caps)
         if wrong is not None:
@@ -197,6 +198,7 @@ class Check:
                 came=wrong.came,
                 remedy=wrong.remedy,
             )
+        return wrong is None
 
     def _edge(self, node: Node, read: Read, port: str, lane: str, caps: Caps) -> Edge:
         tap = bool(getattr(node.stage, "watches", False))
@@ -231,8 +233,9 @@ class Check:
     def _give(self, node: Node, incoming: Mapping[str, Caps]) -> None:
         assert node.stage is not None
         known = dict(incoming)
-        for name in node.stage.accepts:
-            known.setdefault(name, ANY)
+        for name, port in node.stage.accepts.items():
+            if not port.optional:  # what may be left out is not made up
+                known.setdefault(name, ANY)
         try:
             self.outputs[node.name] = node.stage.gives(known if node.name in self.unknown else dict(incoming))
         except ValueError as wrong:
@@ -243,6 +246,9 @@ class Check:
 
     def _check_unread(self) -> None:
         read = {wish.stage for node in self.nodes.values() for wish in node.reads}
+        if not read <= self.nodes.keys():
+            # Who reads a name that is not there may have meant any of them.
+            return
         for name, outputs in self.outputs.items():
             if outputs and name not in read:
                 self._say(
@@ -270,14 +276,13 @@ class Check:
 
     def _check_paths(self) -> None:
         """A file that one stage writes may not be one that another reads or writes."""
-        seen: dict[str, tuple[str, str]] = {}
+        seen: dict[str, tuple[str, str, str]] = {}
         for node, name, role, path in self._files():
             place = os.path.abspath(path)  # noqa: PTH100 - text only: Path.resolve() would look at the disk
-            other = seen.setdefault(place, (node.name, role))
-            if other[0] != node.name and "writes" in (role, other[1]):
-                verb = "reads" if other[1] == "reads" else "writes"
+            other, option, before = seen.setdefault(place, (node.name, name, role))
+            if (other, option) != (node.name, name) and "writes" in (role, before):
                 self._say(
-                    f"{node.name!r} {role} {path}, which {other[0]!r} {verb}",
+                    f"{node.name!r} {role} {path}, which {other!r} {before}",
                     node.option_where.get(name, node.where),
                     wanted="a file of its own for each output",
                     came=path,
