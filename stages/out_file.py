@@ -9,16 +9,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import FileIO
 from pathlib import Path
+from typing import TextIO
 
 from attrs import define
 
 from pipeline.stage import StageError
 
-__all__ = ["OutFile", "named", "out_file"]
+__all__ = ["OutFile", "line_writer", "named", "out_file", "print_line", "sayable"]
 
 
 def named(*suffixes: str) -> Callable[[Path], str | None]:
@@ -41,6 +44,31 @@ def out_file(path: Path) -> Iterator[OutFile]:
         raise _unwritable(path, error) from error
     with raw:
         yield OutFile(path, raw)
+
+
+@contextmanager
+def line_writer(path: Path) -> Iterator[Callable[[str], None]]:
+    """A function that writes a line into `path`, or to standard output where that is `-`, and holds none back."""
+    if str(path) == "-":
+        yield partial(print_line, sys.stdout)
+        return
+    with out_file(path) as file:
+        yield lambda line: file.append(f"{line}\n".encode(errors="backslashreplace"))
+
+
+def print_line(stream: TextIO, line: str) -> None:
+    """Write `line` to a terminal or a pipe at once. What its encoding does not have is written as an escape."""
+    try:
+        stream.write(f"{sayable(stream, line)}\n")
+        stream.flush()
+    except OSError as error:
+        raise _unwritable(Path(stream.name), error) from error
+
+
+def sayable(stream: TextIO, text: str) -> str:
+    """`text` with escapes for the characters that `stream` cannot encode."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @define
@@ -89,6 +117,8 @@ def _reason(path: Path, error: OSError) -> str:
         return "the disk is full: make room on it; what was written so far is whole"
     if isinstance(error, IsADirectoryError):
         return "it is a folder: give the name of a file"
+    if isinstance(error, BrokenPipeError):
+        return "whoever read it has gone"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"there is no folder {str(path.parent)!r}: make it first, or write elsewhere"
     if isinstance(error, PermissionError):

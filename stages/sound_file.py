@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
@@ -123,6 +124,13 @@ class SoundWriter:
         self._check_same(audio)
         self._encoder.write(audio.samples)
         self.frames += audio.frames
+
+    async def write_all(self, blocks: Iterable[Audio]) -> None:
+        """The same for blocks of which there may be many, as in a long silence: others run in between."""
+        for number, block in enumerate(blocks):
+            if number:
+                await checkpoint()
+            self.write(block)
 
     def close(self) -> None:
         if self._encoder is None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import anyio
-from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from pipeline.caps import AUDIO, AudioCaps, Caps, Port
-from pipeline.items import Audio
 from pipeline.stage import Inbox, Outbox, between, option
 from stages.sound_file import SoundWriter, rate_problem, sound_name, sound_writer
 from stages.timeline import Append, Timeline
@@ -61,8 +59,8 @@ class Wav:
             if self.layout == "append":
                 self._layout = append = Append()
                 async for item in inbox["in"]:
-                    await _write(sound, append.feed(item))
-                await _write(sound, append.flush())
+                    await sound.write_all(append.feed(item))
+                await sound.write_all(append.flush())
             else:
                 self._layout = timeline = Timeline("under" in inbox.ports, self.duck_db)
                 await _mix(inbox, timeline, sound)
@@ -76,26 +74,18 @@ async def _mix(inbox: Inbox, timeline: Timeline, sound: SoundWriter) -> None:
 
     async def bed() -> None:
         async for item in inbox["under"]:
-            await _write(sound, timeline.feed_bed(item))
-        await _write(sound, timeline.end_bed())
+            await sound.write_all(timeline.feed_bed(item))
+        await sound.write_all(timeline.end_bed())
 
     try:
         async with anyio.create_task_group() as tasks:
             if timeline.with_bed:
                 tasks.start_soon(bed)
             async for item in inbox["in"]:
-                await _write(sound, timeline.feed(item))
-            await _write(sound, timeline.end_speech())
+                await sound.write_all(timeline.feed(item))
+            await sound.write_all(timeline.end_speech())
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None
-
-
-async def _write(sound: SoundWriter, blocks: Iterable[Audio]) -> None:
-    """Write `blocks`; where they are many, because of a long silence, let others run in between."""
-    for number, block in enumerate(blocks):
-        if number:
-            await checkpoint()
-        sound.write(block)
 
 
 def _check_fit(speech: AudioCaps, bed: AudioCaps) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 
 from pipeline.stage import StageError
-from stages.out_file import named, out_file
+from stages.out_file import line_writer, named, out_file, print_line
 
 
 def test_appends_and_replaces(tmp_path: Path) -> None:
@@ -75,3 +76,37 @@ def test_the_check_of_a_name() -> None:
     assert check(Path("a\0.srt")) is not None
     assert named()(Path("anything")) is None
     assert named()(Path("/")) is not None
+
+
+def test_lines_are_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with line_writer(path) as write:
+        write("één")
+        assert path.read_text("utf-8") == "één\n"
+        write("lone \ud800")
+    assert path.read_bytes().endswith(b"lone \\ud800\n")
+
+
+def test_lines_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with line_writer(Path("-")) as write:
+        write("hello")
+    assert capsys.readouterr().out == "hello\n"
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="ascii")
+    print_line(stream, "naïve 月")
+    assert buffer.getvalue() == b"na\\xefve \\u6708\n"
+
+
+class Gone(io.StringIO):
+    name = "<stdout>"
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_reader_that_has_gone_is_said_in_one_line() -> None:
+    with pytest.raises(StageError, match="cannot write '<stdout>': whoever read it has gone"):
+        print_line(Gone(), "x")
