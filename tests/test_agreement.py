@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from stages.translate.agreement import Agreement, words
 
-WORDS = st.lists(
-    st.sampled_from(["the", "The", "cat", "cat,", "sat", "on", "a", "mat.", "你", "好", "é"]), max_size=8
-)
+WORDS = st.lists(st.sampled_from(["the", "The", "cat", "cat,", "sat", "on", "a", "mat.", "你", "好"]), max_size=8)
 TEXTS = WORDS.map(" ".join)
 
 
