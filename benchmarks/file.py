@@ -33,9 +33,9 @@ def dragoman(source: str, target: str, backend: str = "asyncio") -> None:
     from stages.resample import Resample
     from stages.wav import Wav
 
-    graph = Graph().add("file", File(path=source, block_ms=BLOCK_MS))
+    graph = Graph().add("file", File(path=Path(source), block_ms=BLOCK_MS))
     graph.add("pcm", Resample(rate=24000, channels=1), "file").add("blocks", Chunk(ms=BLOCK_MS), "pcm")
-    report = anyio.run(run, graph.add("wav", Wav(path=target), "blocks"), backend=backend)
+    report = anyio.run(run, graph.add("wav", Wav(path=Path(target)), "blocks"), backend=backend)
     assert report.balanced
     assert not report.lost
 
