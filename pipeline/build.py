@@ -81,18 +81,20 @@ class Build:
                 self.findings, f"'use' of {self.name!r}", "the name of a kind of stage", came(use), use.start
             )
         else:
+            self.params.fill(use)
+            remedy = "`use` takes a name, and is not filled in" if "${" in came(use) else found.remedy
             what = f"{self.name!r}: {found.what}"
-            self.findings.say(what, use.start, wanted=found.wanted, came=came(use), remedy=found.remedy)
+            self.findings.say(what, use.start, wanted=found.wanted, came=came(use), remedy=remedy)
         return None
 
     def _say_no_use(self, node: Table) -> None:
         keys = [entry.key for entry in self._settings(node)]
-        odd = next((key for key in keys if key.text in ("kind", "type") or did_you_mean(key.text, ["use"])), None)
+        odd = next((key for key in keys if _means_use(key.text)), None)
         self.findings.say(
             f"{self.name!r} does not say what kind of stage it is",
             odd.start if odd else self.at,
-            wanted=f"use: {one_of(self.kinds, most=40)}",
-            remedy=f"write `use` instead of {shown(odd.text)}" if odd else "add `use: KIND`; see `dragoman list`",
+            wanted=one_of(self.kinds, most=40),
+            remedy=f"write `use: KIND` instead of {shown(odd.text)}" if odd else "add `use: KIND`",
         )
 
     def _read_from(self, node: Yaml | None) -> None:
@@ -169,3 +171,7 @@ class Build:
         option, wanted, what = match.groups()
         at = self._places.get(option, self.at)
         say_wrong(self.findings, repr(f"{self.name}.{option}"), wanted, what, at)
+
+
+def _means_use(key: str) -> bool:
+    return key in ("kind", "type") or key.startswith("use:") or bool(did_you_mean(key, ["use"]))

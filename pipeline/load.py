@@ -8,6 +8,7 @@ nothing; it is said.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pipeline.forms import came, form_of
 from pipeline.graph import Graph
 from pipeline.kinds import Kind, NoKind, look_up
 from pipeline.masking import SHORTEST, Masking
-from pipeline.page import SECRET, Findings, Page, shown
+from pipeline.page import MOST_PROBLEMS, SECRET, Findings, Page, shown
 from pipeline.params import Param, Params
 from pipeline.problems import GraphError, Problem, Where, did_you_mean, one_of
 from pipeline.reading import UNREAD, read_value, say_unknown, say_wrong
@@ -37,6 +38,8 @@ TOP: Mapping[str, str] = {
 }
 """What a graph file may say, and what it means. Keys that begin with `x-` are for anchors, and are not read."""
 
+_STAGE_NAME = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9_-]*")
+LONGEST_NAME = 100
 MOST_STAGES = 500
 MOST_READS = 2000
 """Both far beyond any graph; the check asks each name against all others."""
@@ -109,7 +112,8 @@ def load(
     has chosen its input.
     """
     loader = _Loader(
-        findings=Findings(Page(file, text.removeprefix("\ufeff"))),
+        # Of what is too long, what is needed to see that.
+        findings=Findings(Page(file, text.removeprefix("\ufeff")[: MOST_CHARS + 1])),
         kinds=kinds,
         given=params or {},
         options=options or {},
@@ -237,6 +241,8 @@ class _Loader:
         elif not isinstance(entry.value, Table):
             wanted = "a mapping {name: {use: ..., from: ...}}"
             say_wrong(self.findings, "'stages'", wanted, came(entry.value), entry.value.start)
+        elif not entry.value.entries:
+            self.findings.say("a graph needs at least one stage", entry.value.start)
         else:
             for each in entry.value.entries:
                 if self._room(each.key.start):
@@ -246,23 +252,29 @@ class _Loader:
         """Whether the graph may grow still; where it may not, that is said once."""
         if len(self.graph.nodes) < MOST_STAGES and self._reads <= MOST_READS:
             return not self.findings.full
-        if not self._reads_lost:
-            wanted = f"at most {MOST_STAGES} stages and {MOST_READS} edges"
-            self.findings.say("the graph is too large", at, wanted=wanted)
-        self._reads_lost = True
+        if self._reads <= MOST_READS:
+            self._say_too_large(at)
+            self._reads = MOST_READS + 1
         return False
+
+    def _say_too_large(self, at: int) -> None:
+        wanted = f"at most {MOST_STAGES} stages and {MOST_READS} edges"
+        self.findings.say("the graph is too large", at, wanted=wanted)
+        self._reads_lost = True
 
     def _stage(self, entry: Entry, params: Params) -> None:
         name, at = entry.key.text, entry.key.start
-        build = Build(self.findings, params, self._found, self.kinds, name, at)
+        if len(name) > LONGEST_NAME or not _STAGE_NAME.fullmatch(name):
+            wanted = f"letters, digits, _ and -, at most {LONGEST_NAME}"
+            self.findings.say(f"{shown(name)} is no name for a stage", at, wanted=wanted)
+            self._reads_lost = True
+        build = Build(self.findings, params, self._found, self.kinds, name[:LONGEST_NAME], at)
         build.read(entry.value)
         self._reads += len(build.reads or ())
+        if self._reads > MOST_READS:
+            self._say_too_large(at)
+            return
         self._reads_lost = self._reads_lost or build.reads is None
-        try:
-            Graph().add(name.replace("/", " "), None)
-        except GraphError as wrong:
-            for problem in wrong.problems:
-                self.findings.say(problem.what, at, remedy=problem.remedy)
         # It goes in under a wrong name too, so that nobody is told that it is not there.
         self.graph.nodes[name] = build.node()
 
@@ -272,7 +284,11 @@ class _Loader:
         if self._reads_lost:
             # Who reads what is not known, so nobody can be said to be unread.
             checked = [problem for problem in checked if not problem.warning]
-        return sorted([*self.findings.problems(), *checked], key=_place)
+        problems = sorted([*self.findings.problems(), *checked], key=_place)
+        if len(problems) > MOST_PROBLEMS:
+            more = f"{len(problems) - MOST_PROBLEMS} problems more: mend these first"
+            problems[MOST_PROBLEMS:] = [Problem(more, problems[MOST_PROBLEMS].where)]
+        return problems
 
 
 def _place(problem: Problem) -> tuple[int, int]:

@@ -11,9 +11,10 @@ from typing import Any, get_type_hints
 import attrs
 from attrs import frozen
 
+from pipeline.caps import Port
 from pipeline.forms import Form, form_of
 
-__all__ = ["Option", "example", "options_of", "render"]
+__all__ = ["Option", "example", "inputs_of", "options_of", "render"]
 
 
 @frozen
@@ -96,6 +97,12 @@ def _default(default: Any) -> Any:
     return factory() if factory is not None and not default.takes_self else default
 
 
+def inputs_of(kind: type[Any]) -> Mapping[str, Port] | None:
+    """The input ports of a stage's class; None where only an instance can tell."""
+    accepts = getattr(kind, "accepts", None)
+    return accepts if isinstance(accepts, Mapping) else None
+
+
 # --- back to YAML
 
 _BARE = re.compile(r"[A-Za-z0-9_./+][\w./+@-]*(?: [\w./+@(-][\w./+@()-]*)*")
@@ -134,7 +141,7 @@ def example(name: str, kind: type[Any], reads: str = "STAGE") -> str:
 
     Raises: TypeError as `options_of`.
     """
-    shown = [f"use: {name}", *([f"from: {reads}"] if kind.accepts else [])]
+    shown = [f"use: {name}", *([f"from: {reads}"] if inputs_of(kind) != {} else [])]
     told = [each for each in options_of(kind).values() if each.required or each.example is not None]
     shown += [f"{each.name}: {each.example_text}" for each in told]
     return f"{{{', '.join(shown)}}}"

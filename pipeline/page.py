@@ -130,7 +130,7 @@ class Findings:
     @property
     def full(self) -> bool:
         """Whether there are so many that it is no use to look for more."""
-        return len(self._said) >= MOST_PROBLEMS
+        return len(self._said) > MOST_PROBLEMS
 
     def say(
         self,
@@ -143,9 +143,7 @@ class Findings:
         warning: bool = False,
     ) -> None:
         """Note a problem at the index `at` of the page; without a place it is about the command line."""
-        if len(self._said) == MOST_PROBLEMS:
-            self._said.append((Problem(f"more than {MOST_PROBLEMS} problems: only the first are shown"), at))
-        elif len(self._said) < MOST_PROBLEMS:
+        if not self.full:
             self._said.append((Problem(what, None, wanted, came, remedy, warning), at))
 
     def problems(self) -> list[Problem]:

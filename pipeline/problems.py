@@ -44,8 +44,10 @@ class Problem:
         """The headline, the offending line with a caret under the place, and what to do."""
         lines = [self.headline]
         if self.where and self.where.text.strip():
-            shown = self.where.text[:200]
-            caret = "".join("\t" if char == "\t" else " " for char in shown[: self.where.column - 1])
+            # A window of a long line, so that the caret is under what it points at.
+            begin = max(0, self.where.column - 100)
+            shown = self.where.text[begin : begin + 160]
+            caret = "".join("\t" if char == "\t" else " " for char in shown[: self.where.column - 1 - begin])
             lines += [f"    {shown}", f"    {caret}^"]
         for label, text in (("wanted", self.wanted), ("came", self.came), ("try", self.remedy)):
             if text:

@@ -36,6 +36,8 @@ def say_wrong(findings: Findings, label: str, wanted: str, came: str, at: int, r
 
 def say_unknown(findings: Findings, owner: str, word: str, key: Scalar, known: Collection[str]) -> None:
     """`key` is none of the keys that `owner` may have; `word` is what they are called."""
+    if findings.full:
+        return
     by_hand = " (given on the command line)" if key.start < 0 else ""
     findings.say(
         f"{owner} has no {word} {shown(key.text)}{by_hand}",

@@ -103,7 +103,7 @@ def compose(findings: Findings) -> Yaml | None:
             "the file is too long",
             MOST_CHARS,
             wanted=f"at most {MOST_CHARS // 1024} KiB",
-            came=f"{len(page.text) // 1024} KiB",
+            came="more",
             remedy="is it a graph at all?",
         )
         return None
@@ -152,6 +152,7 @@ def _say_control(findings: Findings, char: str, at: int) -> None:
 
 
 _REFERENCE = re.compile(r"\$(\{ *(?:env:[^{}$\n]*|[^\s{}$,:\"'\[\]]*) *\})")
+_QUESTION = re.compile(r"(?<=[^\s,{}\[\]:])\?")
 _SHIELD = {code: 0x10FF00 + code for code in range(128)}
 _UNSHIELD = {shield: code for code, shield in _SHIELD.items()}
 
@@ -160,14 +161,16 @@ class _Events(Reader, Scanner, Parser):
     """PyYAML's events, with `${...}` part of an unquoted text even inside `{...}` and `[...]`.
 
     While an unquoted text is scanned the buffer is exchanged for one of the same length in which the braces
-    of a reference, and what is between them, are characters without a meaning in YAML.
+    of a reference, and what is between them, are characters without a meaning in YAML. So is the question mark
+    of an address such as `wss://host/path?key=value`, which PyYAML would take for YAML's own.
     """
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
         Scanner.__init__(self)
         Parser.__init__(self)
-        self._shielded = _REFERENCE.sub(lambda match: "$" + match[1].translate(_SHIELD), text) + "\0"
+        text = _REFERENCE.sub(lambda match: "$" + match[1].translate(_SHIELD), text)
+        self._shielded = _QUESTION.sub(chr(_SHIELD[ord("?")]), text) + "\0"
 
     def next(self) -> Event:
         event: Event = self.get_event()  # type: ignore[no-untyped-call]
@@ -237,9 +240,9 @@ class _Composer:
     def _made(self, event: ScalarEvent | CollectionStartEvent, depth: int) -> Yaml:
         start = _start(event)
         if isinstance(event, ScalarEvent):
-            if event.style == '"' and (control := _REFUSED.search(event.value)) is not None:
+            if (control := _REFUSED.search(event.value)) is not None:
                 _say_control(self.findings, control[0], start)
-            return Scalar(event.value, start, _end(event), plain=event.style is None)
+            return Scalar(_REFUSED.sub("?", event.value), start, _end(event), plain=event.style is None)
         if isinstance(event, SequenceStartEvent):
             nodes = tuple(self._until(SequenceEndEvent, depth))
             size = 1 + sum(node.size for node in nodes)
@@ -328,6 +331,7 @@ _SYNTAX = (
     ("unexpected end of stream", "a quote that is never closed", "close it", True),
     ("unexpected document separator", "a quote that is never closed", "close it", True),
     ("got '<stream end>'", "a bracket that is never closed", "close it", True),
+    ("found '<stream end>'", "a bracket that is never closed", "close it", True),
     ("expected ',' or", "a comma or a closing bracket is missing before this", "", False),
     ("expected <block end>", "this stands neither inside nor beside what is above", "indent it alike", False),
     ("sequence entries are not allowed", "a `- ` where none can be", "begin the list on a line of its own", False),

@@ -18,9 +18,9 @@ LAYERS = (
     "check forms",
     "expand channels options reading",
     "graph outlet kinds params",
-    "plan masking build schema",
+    "plan masking build",
     "load",
-    "runner",
+    "runner schema",
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 FOR_STAGES = {"items", "caps", "stage"}
