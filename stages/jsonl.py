@@ -29,6 +29,7 @@ class Jsonl:
         help="the file, which is overwritten; its folder must exist; `-` is standard output",
         check=named(),
         example="items.jsonl",
+        opens="writes",
     )
     audio: AudioDetail = option(
         "summary",

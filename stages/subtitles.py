@@ -30,6 +30,7 @@ class Subtitles:
         help="the file, which is overwritten; its folder must exist. The suffix says the format: .srt or .vtt",
         check=named(".srt", ".vtt"),
         example="translated.srt",
+        opens="writes",
     )
     max_line_chars: int | None = option(
         None,

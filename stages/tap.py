@@ -35,6 +35,7 @@ class Tap:
         help="where the copy goes: .wav, .flac, .ogg, .opus or .mp3 for the sound, .jsonl for every item; "
         "left out: the terminal",
         check=named(*SUFFIXES, ".jsonl"),
+        opens="writes",
     )
     label: str = option("", help="what each line on the terminal begins with, to tell taps apart")
     _items: int = field(init=False, default=0)

@@ -29,6 +29,7 @@ class Wav:
         ".wav, .flac, .ogg (Vorbis), .opus or .mp3",
         check=sound_name,
         example="translated.wav",
+        opens="writes",
     )
     layout: Literal["append", "timeline"] = option(
         "append",
