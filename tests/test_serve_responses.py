@@ -66,7 +66,7 @@ def test_without_marks_it_is_whole_milliseconds_and_never_backwards() -> None:
 
 def test_an_utterance_without_text_is_a_blank_span() -> None:
     items = [mark("START", 16000), mark("END", 32000), mark("END", 48000)]
-    assert spans(items) == [Span("", "", 24000, 48000, 0)]
+    assert spans(items) == [Span("", "", 24000, 48000, 0), Span("", "", 48000, 72000, 1)]
 
 
 # --- order ------------------------------------------------------------------------------------------------------

@@ -109,8 +109,6 @@ class Responses:
                     yield from self._on_transcript(each)
             else:
                 self._on_texts(self._texts.feed(item))
-                if isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
-                    self._abandon()
         yield from self._tell()
 
     def end(self, port: str) -> Iterator[Payload]:
@@ -118,10 +116,13 @@ class Responses:
         if port == "transcript":
             for each in self._transcripts.flush():
                 yield from self._on_transcript(each)
+            if self._hypothesis.settled:
+                yield from self._on_transcript(self._transcripts.blank())
             self._transcripts.ended = 1 << 62  # nothing waits for it any more
         elif port == "text":
             self._on_texts(self._texts.flush())
-            self._abandon()
+            if self._open is not None:
+                self._end_text(self._texts.blank())
             self._textless = True
         else:
             last = self._spoken[-1]
@@ -172,18 +173,14 @@ class Responses:
             self._open.events.append(TextDelta(delta))
 
     def _end_text(self, span: Span) -> None:
+        """The response has all its text. A guess that never became final ends with what was told of it."""
         parcel, self._open = self._open, None
         assert parcel is not None
         parcel.end = span.end
-        if "text" in self.modalities:
+        if "text" in self.modalities and self._translation.settled:
             parcel.events.append(TextDone(self._translation.settled, span.start, span.end))
         parcel.whole, parcel.spoken = True, bool(span.text)
         self._translation.clear()
-
-    def _abandon(self) -> None:
-        """The utterance is over, and what was guessed of it has no final text: what was told is all there is."""
-        if self._open is not None:
-            self._end_text(self._texts.blank())
 
     # --- sound
 

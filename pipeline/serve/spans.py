@@ -37,6 +37,8 @@ class Spans:
     _held: Text | None = field(init=False, default=None)
     _start: int | None = field(init=False, default=None)
     _end: int = field(init=False, default=0)
+    _quiet: bool = field(init=False, default=True)
+    """No text has come in this utterance."""
 
     def feed(self, item: Text | Mark) -> Iterator[Span | Text]:
         """The final texts that are complete with `item`; one that is not final comes through as it is."""
@@ -61,7 +63,7 @@ class Spans:
             return
         start = self._start if self._start is not None else max(self._end, _frame_of_ms(text.start_ms))
         self._end = max(start, end if end is not None else _frame_of_ms(text.end_ms))
-        self._start = None
+        self._start, self._quiet = None, False
         yield Span(text.text.strip(), text.language, start, self._end, self.ended)
 
     def blank(self) -> Span:
@@ -71,9 +73,10 @@ class Spans:
     def _over(self, end: int) -> Iterator[Span]:
         if self._held is not None:
             yield from self.flush(end)
-        elif self._start is not None:
-            yield Span("", "", self._start, max(self._start, end), self.ended)
-        self._start, self._end = None, max(self._end, end)
+        elif self._quiet:
+            start = self._start if self._start is not None else self._end
+            yield Span("", "", start, max(start, end), self.ended)
+        self._start, self._end, self._quiet = None, max(self._end, end), True
         self.ended += 1
 
 
