@@ -52,6 +52,10 @@ def break_into_cues(
     return _Search(atoms, line_units, max_lines, cue_units).cues()
 
 
+_Breaks = tuple[int, ...]
+_Way = tuple[float, _Breaks]
+
+
 @frozen
 class _Atom:
     """What is never broken; whether a space is before it, and what a break there costs."""
@@ -70,13 +74,14 @@ class _Search:
     max_lines: int
     cue_units: int
     _places: list[int] = field(init=False, factory=lambda: [0])
+    _known: dict[tuple[int, int, int], list[_Way]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         for atom in self.atoms:
             self._places.append(self._places[-1] + width(atom.text) + atom.spaced)
 
     def cues(self) -> list[tuple[str, ...]]:
-        best: list[tuple[float, int, tuple[int, ...]]] = [(0.0, 0, ())]
+        best: list[tuple[float, int, _Breaks]] = [(0.0, 0, ())]
         for end in range(1, len(self.atoms) + 1):
             best.append(
                 min(
@@ -87,7 +92,7 @@ class _Search:
             )
         return list(self._walk(best))[::-1]
 
-    def _walk(self, best: Sequence[tuple[float, int, tuple[int, ...]]]) -> Iterator[tuple[str, ...]]:
+    def _walk(self, best: Sequence[tuple[float, int, _Breaks]]) -> Iterator[tuple[str, ...]]:
         """The captions on the cheapest way, the last first."""
         end = len(self.atoms)
         while end:
@@ -96,10 +101,10 @@ class _Search:
             yield tuple(self._text(*edges[at : at + 2]) for at in range(len(edges) - 1))
             end = begin
 
-    def _begins(self, end: int) -> Iterator[int]:
+    def _begins(self, end: int) -> range:
         """Where a caption that ends at `end` may begin, if its lines can be had; one word always may."""
         most = min(self.cue_units, self.line_units * self.max_lines + self.max_lines - 1)
-        return iter(range(min(end - 1, self._earliest(end, most)), end))
+        return range(min(end - 1, self._earliest(end, most)), end)
 
     def _cue_cost(self, begin: int, end: int) -> float:
         """Fewer captions, parted at good places, alike in length, none of a lonely word."""
@@ -109,12 +114,17 @@ class _Search:
         lonely = max(0.0, 0.15 - filled) * 30 if (begin, end) != (0, len(self.atoms)) else 0.0
         return CUE + parted + 8 * filled**2 + lonely
 
-    def _ways(self, begin: int, end: int, most: int) -> list[tuple[float, tuple[int, ...]]]:
+    def _ways(self, begin: int, end: int, most: int) -> list[_Way]:
         """The best way to put this range into `most` lines, as what it costs and where it breaks; none if none."""
         if self._width(begin, end) <= self.line_units:
             return [(0.0, ())]
         if most == 1:
             return []
+        if (begin, end, most) not in self._known:
+            self._known[begin, end, most] = self._split(begin, end, most)
+        return self._known[begin, end, most]
+
+    def _split(self, begin: int, end: int, most: int) -> list[_Way]:
         first = max(begin + 1, self._earliest(end, (most - 1) * (self.line_units + 1) - 1))
         last = bisect_right(self._places, self.line_units + self._places[begin] + self.atoms[begin].spaced)
         ways = [
@@ -122,9 +132,7 @@ class _Search:
         ]
         return [min(ways)] if ways else []
 
-    def _two(
-        self, begin: int, at: int, end: int, rest: tuple[float, tuple[int, ...]]
-    ) -> tuple[float, tuple[int, ...]]:
+    def _two(self, begin: int, at: int, end: int, rest: _Way) -> _Way:
         """One line up to `at` and the `rest`: alike in length, the first rather the shorter."""
         cost, breaks = rest
         upper, lower = self._width(begin, at), self._width(at, end) / (len(breaks) + 1)

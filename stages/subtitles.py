@@ -37,7 +37,7 @@ class Subtitles:
         help="characters in a line; left out: 42, or 16 full-width ones in Japanese, Korean and Chinese",
         check=between(8, 200, "characters"),
     )
-    max_lines: int = option(2, help="lines in a caption", check=between(1, 4, "lines"))
+    max_lines: int = option(2, help="lines in a caption", check=between(1, 3, "lines"))
     min_ms: int = option(834, help="how long a caption is seen at least", check=between(1, 3000, "ms"))
     max_ms: int = option(7000, help="how long a caption is seen at most", check=between(3000, 60000, "ms"))
     gap_ms: int = option(84, help="the least time between two captions", check=between(0, 1000, "ms"))

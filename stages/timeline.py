@@ -74,10 +74,11 @@ class Append:
 class Timeline:
     """Every utterance at the time it was spoken, silence between; with `with_bed`, over another sound.
 
-    An utterance that comes too late is pushed to where the last one ended: none is overlapped or cut. The bed is
-    made softer by `duck_db` while there is speech. With a bed, a frame is given as soon as the speech is known
-    up to it: by audio that lies there, by a `WATERMARK` mark, or because the speech has ended. What is held is
-    no more than what one of the two is ahead of the other. It ends where the longer of the two ends.
+    What is missing of the speech is silence, as everything has a time of its own. An utterance that comes too
+    late is pushed to where the last one ended: none is overlapped or cut. The bed is made softer by `duck_db`
+    while there is speech. With a bed, a frame is given as soon as the speech is known up to it: by audio that
+    lies there, by a `WATERMARK` mark, or because the speech has ended. What is held is no more than what one of
+    the two is ahead of the other. It ends where the longer of the two ends.
 
     Raises: StageError where speech and bed differ in rate, or in channels (mono speech spreads to the bed's).
     """

@@ -1,10 +1,12 @@
-"""An inbox and an outbox for testing an actor alone: lists instead of channels."""
+"""An inbox and an outbox for testing an actor alone, lists instead of channels; and a disk that is soon full."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
@@ -52,3 +54,17 @@ class FakeOutbox:
     def items(self, port: str | None = None) -> list[Item]:
         """What was sent to `port`."""
         return [item for to, item in self.sent if to == port]
+
+
+@contextmanager
+def small_disk(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes: a write that would is done in part, the next fails."""
+    resource, signal = pytest.importorskip("resource"), pytest.importorskip("signal")
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, kept[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, handler)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.stage import StageError
 from stages.out_file import line_writer, named, out_file, print_line
+from tests.fakes import small_disk
 
 
 def test_appends_and_replaces(tmp_path: Path) -> None:
@@ -51,20 +52,11 @@ def test_a_full_disk_is_said_in_one_line() -> None:
 
 
 def test_a_write_that_is_only_half_done_is_taken_back(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    signal = pytest.importorskip("signal")
     path = tmp_path / "x"
-    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, kept[1]))
-    try:
-        with out_file(path) as file:
+    with small_disk(1000), out_file(path) as file:
+        file.append(bytes(600))
+        with pytest.raises(StageError, match="cannot write"):
             file.append(bytes(600))
-            with pytest.raises(StageError, match="cannot write"):
-                file.append(bytes(600))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
-        signal.signal(signal.SIGXFSZ, old)
     assert path.stat().st_size == 600
 
 

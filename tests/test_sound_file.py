@@ -16,6 +16,7 @@ from pipeline.stage import StageError
 from pipeline.testing import noise
 from stages.out_file import out_file
 from stages.sound_file import SoundWriter, rate_problem, sound_writer, wav_header
+from tests.fakes import small_disk
 
 FULL = Path("/dev/full")
 
@@ -187,6 +188,17 @@ def test_a_change_midway_is_refused_and_what_was_written_is_whole(tmp_path: Path
     with pytest.raises(StageError, match="put a `resample` before it"):
         write(path, [tone(10), changed])
     assert read(path) == tone(10)
+
+
+@pytest.mark.parametrize(("suffix", "most_lost"), [(".wav", 2400), (".flac", 8192)])
+def test_what_was_written_before_the_disk_was_full_is_whole(tmp_path: Path, suffix: str, most_lost: int) -> None:
+    path, sound = tmp_path / f"x{suffix}", noise(240000)
+    blocks = [Audio(sound.samples[at : at + 2400], at, 24000) for at in range(0, 240000, 2400)]
+    with small_disk(100_000), pytest.raises(StageError, match="cannot write"):
+        write(path, blocks)
+    kept = read(path)
+    assert kept.frames >= (100_000 - 80) // 2 - most_lost
+    assert np.array_equal(kept.samples, sound.samples[: kept.frames])
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")

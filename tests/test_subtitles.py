@@ -114,5 +114,5 @@ def test_options_are_checked_and_nothing_is_done_yet(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match=r"ends in .srt or .vtt"):
         Subtitles(path=Path("x.txt"))
-    with pytest.raises(ValueError, match="max_lines: wanted a number from 1 to 4"):
+    with pytest.raises(ValueError, match="max_lines: wanted a number from 1 to 3"):
         Subtitles(path=Path("x.srt"), max_lines=0)
