@@ -1,0 +1,133 @@
+"""Speech into text: Whisper on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import anyio
+import anyio.to_thread
+from attrs import define, field
+
+from pipeline.caps import TEXT, AudioCaps, Caps, Port
+from pipeline.items import Mark, Text
+from pipeline.stage import Inbox, Outbox, StageError, between, option
+from stages.languages import base, canonical, checked, full_tag
+from stages.models.whisper import Heard, Whisper
+from stages.utterances import Speech, Utterances
+
+__all__ = ["Asr"]
+
+_MOST_S = 28
+"""Two seconds less than Whisper's window, so that it still hears the silence that ends a text."""
+
+
+def _known_source(language: str) -> str | None:
+    return None if language == "auto" else checked(language)
+
+
+@define(kw_only=True)
+class Asr:
+    """Write down what is said. Put a `vad` in front: each of its utterances is recognised once it is over.
+
+    Gives one Text a sentence, numbered from 1, with the time it was said at; the marks that come pass in order.
+    Without marks the stream is cut into stretches of at most 28 s at its quietest places. Text comes only from
+    speech: where Whisper's own signs say that nobody spoke, or it repeats itself without end, there is none,
+    and the report counts it.
+    """
+
+    language: str = option(
+        "auto",
+        help="the language spoken, such as en-us; auto listens for it, which costs time and is less sure",
+        check=_known_source,
+        example="en-us",
+    )
+    task: Literal["transcribe", "translate"] = option(
+        "transcribe", help="transcribe, or translate: Whisper's own translation into English"
+    )
+    model: Path | None = option(None, help="the folder of a CTranslate2 Whisper model; without it, Whisper base")
+    beam: int = option(
+        1, help="hypotheses kept while searching; 5 is slower and barely better", check=between(1, 20)
+    )
+    threads: int = option(1, help="processor cores to use; a second one barely helps", check=between(1, 64))
+    sentences: bool = option(True, help="one text a sentence; false: one an utterance, numbered as the utterances")
+
+    _status: str = field(init=False, default="")
+    _utterance: int = field(init=False, default=0)
+    _counts: dict[str, int] = field(init=False, factory=dict)
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(16000, 1))}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": TEXT}
+
+    @property
+    def status(self) -> str:
+        return self._status
+
+    def counts(self) -> Mapping[str, int]:
+        return self._counts
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        limiter = anyio.CapacityLimiter(1)
+        whisper = await self._load(limiter)
+        cut = Utterances(_MOST_S)
+        async for item in inbox:
+            assert not isinstance(item, Text), "the port takes audio"
+            for piece in cut.feed(item):
+                await self._answer(piece, whisper, limiter, outbox)
+        for piece in cut.flush():
+            await self._answer(piece, whisper, limiter, outbox)
+
+    async def _load(self, limiter: anyio.CapacityLimiter) -> Whisper:
+        self._status = f"loading whisper {self.model or 'base'}"
+        load = partial(Whisper.load, self.model, self.threads)
+        whisper = await anyio.to_thread.run_sync(load, abandon_on_cancel=True, limiter=limiter)
+        self._status = ""
+        if self.language != "auto" and not whisper.knows(base(self.language)):
+            raise StageError(f"the model {self.model or 'whisper base'} does not know {self.language}", code=2)
+        return whisper
+
+    async def _answer(
+        self, piece: Speech | Mark, whisper: Whisper, limiter: anyio.CapacityLimiter, outbox: Outbox
+    ) -> None:
+        if isinstance(piece, Mark):
+            await outbox.send(piece)
+            return
+        language = None if self.language == "auto" else base(self.language)
+        hear = partial(whisper.hear, piece.floats, language, self.task, self.beam)
+        heard = await anyio.to_thread.run_sync(hear, abandon_on_cancel=True, limiter=limiter)
+        for text in self._texts(piece, heard):
+            await outbox.send(text)
+
+    def _texts(self, piece: Speech, heard: Heard) -> Iterator[Text]:
+        """What was heard in `piece`, as items."""
+        self._count(heard)
+        language = self._language_of(heard)
+        if not self.sentences:
+            self._utterance += 1
+            if heard.sentences:
+                text = " ".join(sentence.text for sentence in heard.sentences)
+                yield Text(text, piece.start_ms, piece.end_ms, language, self._utterance)
+            return
+        for sentence in heard.sentences:
+            self._utterance += 1
+            begin = piece.start_ms + int(sentence.begin_s * 1000)
+            end = min(piece.start_ms + int(sentence.end_s * 1000), piece.end_ms)
+            yield Text(sentence.text, begin, max(begin, end), language, self._utterance)
+
+    def _language_of(self, heard: Heard) -> str:
+        if self.task == "translate":
+            return "en-us"
+        return full_tag(heard.language) if self.language == "auto" else canonical(self.language)
+
+    def _count(self, heard: Heard) -> None:
+        reasons = ["utterances"]
+        if heard.why_not:
+            reasons.append(f"utterances without text ({heard.why_not})")
+        if heard.redone:
+            reasons.append("utterances decoded twice (repetition)")
+        for reason in reasons:
+            self._counts[reason] = self._counts.get(reason, 0) + 1

@@ -1,0 +1,1 @@
+"""The models behind `vad`, `asr`, `mt` and `tts`: loading, checking and calling them. No stage lives here."""

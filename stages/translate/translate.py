@@ -1,0 +1,103 @@
+"""Speech in one language into speech and text in another: what `use: translate` stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from attrs import define
+
+from pipeline.caps import TEXT, AudioCaps, Caps, Port
+from pipeline.stage import Part, Parts, between, option
+from stages.asr import Asr
+from stages.languages import checked
+from stages.models.speakers import choose
+from stages.mt import Mt
+from stages.resample import Resample
+from stages.translate.echo import Echo
+from stages.translate.languages import Route, route
+from stages.tts import RATE, Tts
+from stages.vad import Vad
+
+__all__ = ["Translate"]
+
+
+def _check_source(language: str) -> str | None:
+    return None if language == "auto" else checked(language)
+
+
+@define(kw_only=True)
+class Translate:
+    """Translate speech: `audio` is the spoken translation, `text` its words, `transcript` what was said.
+
+    The engine `local` works on this machine alone, from a recogniser, a translation and a voice that come with
+    `dragoman[local,voices]`; it is made of the stages vad, asr, mt and tts, and what nobody reads is left out.
+    A pair of languages that it cannot do is refused when the graph is checked: see `dragoman languages`.
+    The engine `echo` needs no models and gives back what it hears.
+    """
+
+    engine: Literal["local", "echo"] = option("local", help="what translates")
+    source_language: str = option(help="the language spoken, or auto", check=_check_source, example="en-us")
+    target_language: str = option(help="the language to translate into", check=checked, example="pt-br")
+    asr_model: Path | None = option(None, help="the folder of another CTranslate2 Whisper model, such as small")
+    mt_model: Path | None = option(
+        None,
+        help="the folder of a CTranslate2 translation model with its SentencePiece files, for any pair",
+    )
+    voice: str | None = option(None, help="the voice that speaks: see the option of `tts`")
+    speed: float = option(1.0, help="1 is the voice's own pace, 1.25 a quarter faster", check=between(0.5, 2))
+    min_silence_ms: int = option(
+        400,
+        help="a pause that ends an utterance; longer keeps sentences whole, shorter translates sooner",
+        check=between(60, 10000, "ms"),
+    )
+    beam: int = option(
+        1, help="how hard the recogniser searches; 5 is slower and barely better", check=between(1, 20)
+    )
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(RATE, 1))}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        """Audio and two texts. Raises ValueError for a pair, or a voice, that there is not."""
+        if self.engine == "local":
+            self._route()
+            choose(self.target_language, self.voice)
+        return {"audio": AudioCaps(RATE, 1), "text": TEXT, "transcript": TEXT}
+
+    def parts(self) -> Parts:
+        """The stages that do it. Raises ValueError for a pair that cannot be done."""
+        if self.engine == "echo":
+            return self._echo()
+        way = self._route()
+        parts = {
+            "pcm": Part(Resample(rate=16000, channels=1)),
+            "vad": Part(Vad(min_silence_ms=self.min_silence_ms), ("pcm",)),
+            "asr": Part(self._asr(way, way.task), ("vad",)),
+        }
+        outputs = {"audio": "tts", "text": "asr", "transcript": "asr"}
+        if way.task == "translate":
+            # Whisper's translation leaves no transcript, so it listens twice where one is read.
+            parts["transcriber"] = Part(self._asr(way, "transcribe"), ("vad",))
+            outputs["transcript"] = "transcriber"
+        if way.pivot is not None:
+            mt = Mt(source_language=way.pivot, target_language=way.target, model=self.mt_model)
+            parts["mt"] = Part(mt, ("asr",))
+            outputs["text"] = "mt"
+        voice = Tts(language=way.target, voice=self.voice, speed=self.speed)
+        parts["tts"] = Part(voice, (outputs["text"],))
+        return Parts(parts, {"in": "pcm"}, outputs)
+
+    def _route(self) -> Route:
+        return route(self.source_language, self.target_language, own_translation=self.mt_model is not None)
+
+    def _asr(self, way: Route, task: Literal["transcribe", "translate"]) -> Asr:
+        # Two recognisers must agree on what an utterance is; they need not on sentences.
+        alone = way.task == "transcribe"
+        return Asr(language=way.source, task=task, model=self.asr_model, beam=self.beam, sentences=alone)
+
+    def _echo(self) -> Parts:
+        source = "en-us" if self.source_language == "auto" else self.source_language
+        echo = Echo(source_language=source, target_language=self.target_language)
+        outputs = {port: f"echo.{port}" for port in ("audio", "text", "transcript")}
+        return Parts({"echo": Part(echo)}, {"in": "echo"}, outputs)
