@@ -1,0 +1,1 @@
+"""The command line, `dragoman`. It may import everything; nothing else imports it."""

@@ -1,0 +1,348 @@
+"""The commands and their options. Each imports what it needs when it is called, so that `--help` comes at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from pipeline.cli.exits import EXIT_CODES, Exit, refuse
+
+__all__ = ["cli", "main"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def main() -> None:
+    """Run the command line, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows `?` instead of failing
+    cli(prog_name="dragoman")
+
+
+class WithExitCodes(click.Command):
+    """A command whose help ends with the exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in EXIT_CODES.items()])
+
+
+class Commands(WithExitCodes, click.Group):
+    """The commands in the order in which they are defined, under the headings of `HEADINGS`."""
+
+    HEADINGS: Mapping[str, Sequence[str]] = {
+        "Run": ("translate", "run"),
+        "Look": ("validate", "graph", "params", "list", "languages", "doctor"),
+        "Make": ("new", "schema", "completion"),
+    }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, names in self.HEADINGS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(f"{name:<10}", self.commands[name].get_short_help_str(100)) for name in names]
+                )
+
+
+# --- what several commands have
+
+
+def _complete_graph(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from pipeline.cli.graphs import shipped
+
+    names = [CompletionItem(name) for name in shipped() if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="file")]
+
+
+def _complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from stages import KINDS
+
+    return [CompletionItem(name) for name in KINDS if name.startswith(incomplete)]
+
+
+graph_argument = click.argument("graph", metavar="GRAPH", shell_complete=_complete_graph)
+deny_option = click.option("--deny-warnings", is_flag=True, help="Take warnings for errors.")
+output_option = click.option("-o", "--output", metavar="FILE", type=FILE, help="Write to FILE, not to the screen.")
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: JSON Lines on standard output, and nothing else there.",
+)
+
+
+def setting_options(command: Command) -> Command:
+    """`-p` and `-s`."""
+    param = click.option(
+        "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a param of the graph."
+    )
+    option = click.option(
+        "-s", "--set", "options", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set any option of any stage."
+    )
+    return param(option(command))
+
+
+def running_options(command: Command) -> Command:
+    """How to run, for `run` and `translate`; they come as keywords of `Wishes`."""
+    for option in (
+        click.option("--traceback", is_flag=True, help="Show where in the code a stage failed."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
+        click.option(
+            "--drain",
+            "drain_s",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0),
+            default=30.0,
+            help="How long a stopped run may take to finish what is under way; 30 if not given.",
+        ),
+        click.option(
+            "--report", metavar="FILE", type=FILE, help="Write what became of every sample to FILE, as JSON."
+        ),
+        format_option,
+        click.option(
+            "--backend",
+            type=click.Choice(["asyncio", "trio"]),
+            default="asyncio",
+            help="The event loop to run on.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _settings(params: Sequence[str], options: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    return _pairs(params, "-p", "NAME=VALUE"), _pairs(options, "-s", "STAGE.OPTION=VALUE")
+
+
+def _pairs(texts: Sequence[str], flag: str, shape: str) -> dict[str, str]:
+    """The texts of an option, each `name=value`, as a mapping. Exits where one is none, or comes twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise refuse(f"{flag} {text!r} is no {shape}")
+        if name in found:
+            raise refuse(f"{flag} {name} is given twice")
+        found[name] = value
+    return found
+
+
+# --- commands
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dragoman", prog_name="dragoman", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Live speech translation, as a graph of small stages that a person can read aloud.
+
+    Begin with: dragoman translate talk.flac --from en-us --to pt-br
+    """
+
+
+@cli.command(cls=WithExitCodes)
+@click.argument("recording", metavar="IN", type=FILE)
+@click.option("-o", "--output", "speech", metavar="FILE", type=FILE, help="The speech: .wav, .flac, .ogg or .mp3.")
+@click.option("--subtitles", metavar="FILE", type=FILE, help="Its subtitles: .srt or .vtt.")
+@click.option("--transcript", metavar="FILE", type=FILE, help="Subtitles of what was said: .srt or .vtt.")
+@click.option("--from", "source", metavar="LANGUAGE", default="en-us", show_default=True, help="Spoken in IN.")
+@click.option("--to", "target", metavar="LANGUAGE", default="pt-br", show_default=True, help="To translate into.")
+@click.option(
+    "--layout",
+    type=click.Choice(["append", "timeline"]),
+    help="append: the speech in a row; timeline: each sentence at its own time, as for a film.",
+)
+@click.option(
+    "--under", is_flag=True, help="Keep the original under the speech, turned down (and --layout timeline)."
+)
+@click.option("--engine", default="local", show_default=True, help="What translates; echo needs no models.")
+@click.option("--voice", metavar="VOICE", help="A voice by name, or the path of a Piper voice.")
+@click.option("--show-graph", is_flag=True, help="Only print the graph that would run.")
+@running_options
+def translate(
+    recording: Path,
+    speech: Path | None,
+    subtitles: Path | None,
+    transcript: Path | None,
+    source: str,
+    target: str,
+    layout: str | None,
+    under: bool,
+    engine: str,
+    voice: str | None,
+    show_graph: bool,
+    **wishes: Any,
+) -> None:
+    """Translate the recording IN, on this machine.
+
+    Without -o, --subtitles and --transcript, speech and subtitles go into this folder: talk.flac becomes
+    talk.pt-br.wav and talk.pt-br.srt.
+    """
+    from pipeline.cli.running import run_graph, wishes_of
+    from pipeline.cli.shortcut import Shortcut
+
+    if under and layout == "append":
+        raise refuse("--under lies under speech at its own time: it cannot go with --layout append")
+    shortcut = Shortcut(
+        recording=recording,
+        speech=speech,
+        subtitles=subtitles,
+        transcript=transcript,
+        source=source,
+        target=target,
+        layout="timeline" if under else layout or "append",
+        under=under,
+        engine=engine,
+        voice=voice,
+    )
+    if show_graph:
+        click.echo(shortcut.sketch().as_yaml(), nl=False)
+    else:
+        sys.exit(run_graph(shortcut.graph(), wishes_of(**wishes)))
+
+
+@cli.command(cls=WithExitCodes)
+@graph_argument
+@setting_options
+@deny_option
+@running_options
+def run(graph: str, params: Sequence[str], options: Sequence[str], deny_warnings: bool, **wishes: Any) -> None:
+    """Run GRAPH until its sources end.
+
+    GRAPH is a file, - for standard input, or the name of a graph that ships with dragoman.
+    The first Ctrl-C ends the sources and lets everything that is under way arrive; the second ends at once.
+    """
+    from pipeline.cli.graphs import graph_to_run, loaded
+    from pipeline.cli.running import run_graph, wishes_of
+
+    result = loaded(graph, *_settings(params, options))
+    sys.exit(run_graph(graph_to_run(result, deny_warnings=deny_warnings), wishes_of(**wishes)))
+
+
+@cli.command(cls=WithExitCodes, short_help="Check graphs, and tell every mistake at once.")
+@click.argument("graphs", metavar="GRAPH...", nargs=-1, required=True, shell_complete=_complete_graph)
+@setting_options
+@deny_option
+@format_option
+def validate(
+    graphs: Sequence[str], params: Sequence[str], options: Sequence[str], deny_warnings: bool, output_format: str
+) -> None:
+    """Check graphs without running them, and tell every mistake at once.
+
+    A param that has no value yet is no mistake.
+    """
+    from pipeline.cli.validating import validate_all
+
+    good = validate_all(graphs, *_settings(params, options), deny_warnings, output_format == "json")
+    sys.exit(Exit.OK if good else Exit.BAD_GRAPH)
+
+
+@cli.command("graph", short_help="Draw GRAPH as Mermaid, DOT or SVG; or tell how it runs.")
+@graph_argument
+@click.option(
+    "--as",
+    "way",
+    type=click.Choice(["mermaid", "dot", "svg"]),
+    help="The kind of drawing; if not given, by the suffix of -o, else mermaid.",
+)
+@click.option("--plan", is_flag=True, help="How it runs: which stages share a task. In words, if not drawn.")
+@output_option
+@setting_options
+def draw(
+    graph: str, way: str | None, plan: bool, output: Path | None, params: Sequence[str], options: Sequence[str]
+) -> None:
+    """Draw GRAPH: Mermaid, Graphviz' DOT, or an SVG that is complete in itself."""
+    from pipeline.cli.graphs import checked, graph_to_run
+    from pipeline.cli.output import write
+    from pipeline.cli.pictures import picture_of
+
+    result = checked(graph, *_settings(params, options))
+    write(picture_of(graph_to_run(result, tell_warnings=False), way, plan, output), output)
+
+
+@cli.command()
+@graph_argument
+def params(graph: str) -> None:
+    """What can be set on GRAPH with -p."""
+    from pipeline.cli.graphs import checked, show_params
+
+    show_params(checked(graph, {}, {}))
+
+
+@cli.command("list")
+@click.argument("kinds", metavar="[KIND]...", nargs=-1, shell_complete=_complete_kind)
+@click.option("--short", is_flag=True, help="One line each.")
+@click.option("--markdown", is_flag=True, help="As a Markdown table.")
+@json_option
+def list_kinds(kinds: Sequence[str], short: bool, markdown: bool, as_json: bool) -> None:
+    """The stages there are: ports, options, and an example of each."""
+    from pipeline.cli.catalogue import catalogue, show_json, show_long, show_markdown, show_short
+
+    entries = catalogue(kinds)
+    (show_json if as_json else show_markdown if markdown else show_short if short else show_long)(entries)
+
+
+@cli.command(short_help="Which languages the offline engine translates, and how well.")
+@json_option
+def languages(as_json: bool) -> None:
+    """Which languages the offline engine translates, how well, and what to install."""
+    from pipeline.cli.languages import show
+
+    show(as_json)
+
+
+@cli.command(cls=WithExitCodes, short_help="What works on this machine, and how to install the rest.")
+@json_option
+def doctor(as_json: bool) -> None:
+    """What works on this machine, and the commands that install the rest."""
+    from pipeline.cli.doctor import examine, show
+
+    findings = examine()
+    show(findings, as_json)
+    sys.exit(Exit.OK if all(finding.good or not finding.core for finding in findings) else Exit.FAILED)
+
+
+@cli.command(short_help="Write a graph from a few words: file//translate//wav.")
+@click.argument("words", metavar="WORDS")
+@output_option
+def new(words: str, output: Path | None) -> None:
+    """Write a graph from a few words, such as talk.wav//translate:pt-br//out.wav//out.srt.
+
+    A word is a kind of stage (see `dragoman list`), a kind with options (gain:-6, chunk:ms=100), or the name
+    of a file. What must stand between two of them, such as a resample, is put in.
+    """
+    from pipeline.cli.new import graph_from
+    from pipeline.cli.output import write
+
+    write(graph_from(words).as_yaml(), output)
+
+
+@cli.command(short_help="The JSON Schema of graph files, for editors.")
+@output_option
+def schema(output: Path | None) -> None:
+    """The JSON Schema of graph files, for editors to complete and check by."""
+    import json
+
+    from pipeline.cli.output import write
+    from pipeline.schema import schema as schema_of
+    from stages import KINDS
+
+    write(json.dumps(schema_of(KINDS), indent=2) + "\n", output)
+
+
+@cli.command(short_help="The script that completes commands in a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """The script that completes commands in SHELL: eval "$(dragoman completion bash)"."""
+    complete = get_completion_class(shell)
+    assert complete is not None
+    click.echo(complete(cli, {}, "dragoman", "_DRAGOMAN_COMPLETE").source())

@@ -1,0 +1,168 @@
+"""Running a graph for the command line: how to show it, and its end in words and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import anyio
+from attrs import frozen
+
+from pipeline.cli import problems as shown
+from pipeline.cli.exits import Exit, refuse, say_error
+from pipeline.cli.faults import Told, tell
+from pipeline.cli.json_lines import JsonLines
+from pipeline.cli.paint import paint
+from pipeline.cli.summary import Section, summary
+from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
+from pipeline.cli.watch import Outcome, View, attend
+from pipeline.graph import Graph
+from pipeline.ledger import Report
+from pipeline.problems import GraphError
+from pipeline.runner import DRAIN_S, Execution
+
+__all__ = ["Wishes", "run_graph", "wishes_of"]
+
+
+@frozen
+class Wishes:
+    """How a run should be done, shown and reported."""
+
+    backend: str = "asyncio"
+    json: bool = False
+    report: Path | None = None
+    drain_s: float = DRAIN_S
+    quiet: bool = False
+    traceback: bool = False
+
+
+def wishes_of(backend: str, output_format: str, report: Path | None, drain_s: float, **more: bool) -> Wishes:
+    """From the options of the command line, as `pipeline.cli.main` names them."""
+    return Wishes(backend, output_format == "json", report, drain_s, **more)
+
+
+def run_graph(graph: Graph, wishes: Wishes) -> int:
+    """Run `graph` to its end, tell how it went, and return the exit code."""
+    if wishes.backend == "trio":
+        _need_trio()
+    lines = JsonLines(sys.stdout) if wishes.json else None
+    try:
+        execution = Execution(with_texts_told(graph, lines) if lines else graph, drain_s=wishes.drain_s)
+    except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
+        shown.show(wrong.problems)
+        raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
+    with _stdout_kept_for(lines), _view(graph, wishes, lines) as view:
+        outcome = anyio.run(attend, execution, view, backend=wishes.backend)
+    return _conclude(graph, outcome, wishes, lines)
+
+
+def _need_trio() -> None:
+    try:
+        import trio  # noqa: F401
+    except ImportError:
+        raise refuse("--backend trio: trio is not installed: pip install trio") from None
+
+
+@contextmanager
+def _stdout_kept_for(lines: JsonLines | None) -> Iterator[None]:
+    """While JSON is written to standard output, what stages print goes to standard error."""
+    if lines is None:
+        yield
+    else:
+        with redirect_stdout(sys.stderr):
+            yield
+
+
+def _view(graph: Graph, wishes: Wishes, lines: JsonLines | None) -> View:
+    if wishes.quiet:
+        return QuietView()
+    if lines is not None:
+        return JsonView(lines=lines)
+    if not sys.stderr.isatty():
+        return PlainView()
+    if sys.stdout.isatty() and any(node.kind == "console" for node in graph.nodes.values()):
+        return PlainView(log_every_s=float("inf"))  # the captions have the screen
+    from pipeline.cli.screen import ScreenView
+
+    return ScreenView()
+
+
+# --- the end
+
+
+def _conclude(graph: Graph, outcome: Outcome, wishes: Wishes, lines: JsonLines | None) -> int:
+    report = outcome.report
+    faults = [tell(fault) for fault in outcome.faults]
+    code = _exit_code(outcome, faults)
+    if lines is None and not wishes.quiet and (report.media_s or not faults):
+        _show(summary(graph, report))
+    for fault in faults:
+        if wishes.traceback:
+            print(fault.traceback, file=sys.stderr)
+        say_error(fault.line)
+    if not report.balanced:
+        say_error(f"the ledger does not balance, which is a bug in dragoman: {_unbalanced(report)}")
+    elif code == Exit.LOSS and (wishes.quiet or lines):
+        say_error(f"finished with loss: {'; '.join(f'{where} {count}' for where, count in report.lost.items())}")
+    told = {**report.as_json(), "exit_code": code, "errors": [fault.line for fault in faults]}
+    if wishes.report is not None:
+        _write_report(wishes.report, told)
+    if lines is not None:
+        lines.write("report", **told)
+    if outcome.interrupts > 1:
+        _leave(code)
+    return code
+
+
+def _exit_code(outcome: Outcome, faults: Sequence[Told]) -> int:
+    """The gravest: a second interrupt, a fault, a ledger that is wrong, an interrupt, a loss."""
+    if outcome.interrupts > 1:
+        return Exit.INTERRUPTED
+    if faults:
+        return max(fault.code for fault in faults)
+    if not outcome.report.balanced:
+        return Exit.FAILED
+    if outcome.interrupts:
+        return Exit.INTERRUPTED
+    return Exit.LOSS if outcome.report.lost else Exit.OK
+
+
+def _unbalanced(report: Report) -> str:
+    return "; ".join(
+        f"{edge.name}: sent {edge.sent}, received {edge.received}, dropped {edge.dropped}, "
+        f"declined {edge.declined}, in flight {edge.in_flight}"
+        for edge in report.edges
+        if not edge.balanced
+    )
+
+
+def _show(sections: Sequence[Section]) -> None:
+    """The summary, its columns aligned, on standard error."""
+    width = max(len(what) for section in sections for what, told in section.rows if told)
+    for section in sections:
+        style = "bold red" if section.label == "lost" and section.rows[0][1] else "dim"
+        for number, (what, told) in enumerate(section.rows):
+            label = paint(f"{section.label if number == 0 else '':<8}", style, sys.stderr)
+            print(f"{label} {what:<{width}}  {told}".rstrip(), file=sys.stderr)
+
+
+def _write_report(path: Path, told: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    except OSError as wrong:
+        raise refuse(f"--report {path}: {(wrong.strerror or str(wrong)).lower()}", Exit.FAILED) from None
+
+
+def _leave(code: int) -> None:
+    """End at once where a model still works in a thread, which the interpreter would wait for."""
+    if all(thread is threading.main_thread() or thread.daemon for thread in threading.enumerate()):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

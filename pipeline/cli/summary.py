@@ -1,0 +1,91 @@
+"""The end of a run in a few lines: what was written, how fast, what was lost and where, and what was counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from pipeline.cli.preflight import opened
+from pipeline.cli.words import plural, seconds, times
+from pipeline.graph import Graph
+from pipeline.ledger import EdgeLine, Report
+
+__all__ = ["Loss", "Section", "losses", "summary"]
+
+
+@frozen
+class Loss:
+    """Sound or texts that did not arrive: where, why, and how much of it."""
+
+    where: str
+    why: str
+    amount: str
+
+
+@frozen
+class Section:
+    """A part of the summary: `rows` of what there is, and what is said of it."""
+
+    label: str
+    rows: Sequence[tuple[str, str]]
+
+
+def losses(report: Report) -> list[Loss]:
+    """Everything in `report.lost`, in seconds where the rate is known."""
+    found: list[Loss] = []
+    for edge in report.edges:
+        if edge.tap:
+            continue
+        if edge.dropped:
+            found.append(Loss(edge.name, _policy(edge), _amount(edge.dropped, edge.rate_hz)))
+        if edge.texts_dropped:
+            found.append(Loss(edge.name, _policy(edge), plural(edge.texts_dropped, "text")))
+        if edge.in_flight:
+            found.append(Loss(edge.name, "cut off on its way", _amount(edge.in_flight, edge.rate_hz)))
+    for stage in report.stages:
+        rate = next((edge.rate_hz for edge in report.edges if edge.producer == stage.name and edge.rate_hz), 0)
+        found += [Loss(stage.name, why, _amount(count, rate)) for why, count in stage.losses.items() if count]
+    return found
+
+
+def summary(graph: Graph, report: Report) -> list[Section]:
+    """The whole summary, top to bottom, without the parts that are empty."""
+    pace = f"{seconds(report.media_s)} in {seconds(report.wall_s)}"
+    counts = [(stage.name, told) for stage in report.stages if (told := _counts(stage.counts))]
+    sections = [
+        Section("wrote", list(_written(graph, report))),
+        Section("heard", [(pace, f"{times(report.times_realtime)} real time")]),
+        Section(
+            "lost", [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)] or [("nothing", "")]
+        ),
+        Section("counted", counts),
+    ]
+    return [section for section in sections if section.rows]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """`cues 8, cues too fast to read 2`: what is not zero."""
+    return ", ".join(f"{what} {number:,}" for what, number in counts.items() if number)
+
+
+def _policy(edge: EdgeLine) -> str:
+    return f"the edge was full ({edge.policy})"
+
+
+def _amount(frames: int, rate_hz: int) -> str:
+    return seconds(frames / rate_hz) if rate_hz else plural(frames, "frame")
+
+
+def _written(graph: Graph, report: Report) -> Iterator[tuple[str, str]]:
+    """The files that stages have written, with what came to them."""
+    for file in opened(graph):
+        if file.role == "writes" and file.path.exists():
+            yield str(file.path), _arrived([edge for edge in report.edges if edge.consumer == file.node.name])
+
+
+def _arrived(edges: Sequence[EdgeLine]) -> str:
+    audio = max((edge.received / edge.rate_hz for edge in edges if edge.rate_hz), default=0.0)
+    texts = sum(edge.texts_received for edge in edges)
+    told = [f"{seconds(audio)} of sound" if audio else "", plural(texts, "text") if texts else ""]
+    return ", ".join(part for part in told if part)

@@ -1,0 +1,210 @@
+"""Attending a run: its signals, and what it looks like from moment to moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskStatus
+from attrs import define, evolve, frozen
+
+from pipeline.cli.exits import Exit
+from pipeline.items import Text
+from pipeline.ledger import EdgeLine, Report
+from pipeline.runner import Execution
+from pipeline.stage import StageError
+
+__all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "snapshot"]
+
+
+@frozen
+class Queue:
+    """What waits on one edge: seconds of audio, and texts."""
+
+    edge: str
+    producer: str
+    consumer: str
+    audio_s: float
+    texts: int
+
+
+@frozen
+class Snapshot:
+    """A run at one moment, by the loop's clock. `done_s` of `total_s` seconds of sound have gone all the way.
+
+    `queues` has the fullest first; `dropped_s` counts only what lossy edges dropped, not what taps missed;
+    `texts` is the newest text of each output, `stage.port`; `statuses` are those that say something.
+    """
+
+    graph: str
+    wall_s: float
+    done_s: float
+    total_s: float | None
+    queues: Sequence[Queue]
+    dropped_s: float
+    texts: Mapping[str, Text]
+    statuses: Mapping[str, str]
+    waiting_for: Sequence[str]
+    stopping: bool
+
+    @property
+    def times_realtime(self) -> float:
+        return self.done_s / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """How much longer it will take at this pace; None where nobody can tell."""
+        if self.total_s is None or self.done_s <= 0:
+            return None
+        return max(self.total_s - self.done_s, 0.0) / self.times_realtime
+
+
+class View(AbstractContextManager["View"], Protocol):
+    """Who looks at a run: on a terminal, in a log, or as a program. Entered before it starts."""
+
+    every_s: float
+
+    def look(self, shot: Snapshot) -> None:
+        """Called every `every_s`."""
+
+    def say(self, text: str) -> None:
+        """Something happened that must be told at once."""
+
+
+def snapshot(execution: Execution) -> Snapshot:
+    report = execution.report()
+    read_s, total_s = execution.progress()
+    sources = {task.head for task in execution.plan.tasks if task.nature == "source"}
+    return Snapshot(
+        graph=report.graph,
+        wall_s=report.wall_s,
+        done_s=read_s * _share_through(report, sources),
+        total_s=read_s if report.stopped else total_s,  # stopped, no more than that will come
+        queues=_queues(report.edges),
+        dropped_s=sum(edge.dropped / edge.rate_hz for edge in report.edges if edge.rate_hz and not edge.tap),
+        texts=execution.newest(),
+        statuses={stage.name: stage.status for stage in report.stages if stage.status},
+        waiting_for=[name for name in execution.waiting_for if name not in sources],
+        stopping=report.stopped,
+    )
+
+
+def _queues(edges: Sequence[EdgeLine]) -> list[Queue]:
+    queues = [
+        Queue(
+            edge.name,
+            edge.producer,
+            edge.consumer,
+            edge.queue_s,
+            edge.texts - edge.texts_received - edge.texts_dropped,
+        )
+        for edge in edges
+    ]
+    full = [queue for queue in queues if queue.audio_s >= 0.05 or queue.texts > 0]
+    return sorted(full, key=lambda queue: (queue.audio_s, queue.texts), reverse=True)
+
+
+def _share_through(report: Report, sources: set[str]) -> float:
+    """How much of what the sources have read has come to the end of the slowest way through the graph.
+
+    A file is read long before it is spoken. What waits on an edge tells how much of what came to it is done,
+    and along a way these shares multiply.
+    """
+    shares = dict.fromkeys(sources, 1.0)
+    waiting = [edge for edge in report.edges if not edge.tap]
+    while ready := [edge for edge in waiting if edge.producer in shares and _settled(edge.producer, waiting)]:
+        for edge in ready:
+            share = shares[edge.producer] * _share_received(edge)
+            shares[edge.consumer] = min(shares.get(edge.consumer, 1.0), share)
+            waiting.remove(edge)
+    return min(shares.values(), default=1.0)
+
+
+def _settled(stage: str, waiting: Sequence[EdgeLine]) -> bool:
+    """Whether every edge into `stage` has been counted."""
+    return not any(edge.consumer == stage for edge in waiting)
+
+
+def _share_received(edge: EdgeLine) -> float:
+    if edge.texts:
+        return (edge.texts_received + edge.texts_dropped) / edge.texts
+    return (edge.sent - edge.in_flight) / edge.sent if edge.sent else 1.0
+
+
+# --- attending
+
+
+@frozen
+class Outcome:
+    """How a run ended: what became of everything, what failed, and how often it was interrupted."""
+
+    report: Report
+    faults: Sequence[Exception]
+    interrupts: int
+
+
+async def attend(execution: Execution, view: View) -> Outcome:
+    """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once."""
+    faults: list[Exception] = []
+    interrupts = _Interrupts(execution, view)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(interrupts.listen)
+        tasks.start_soon(_look, execution, view, faults)
+        try:
+            await execution.run()
+        except Exception as fault:  # noqa: BLE001 - every fault of a stage is told, and ends in an exit code
+            faults += _leaves(fault)
+        tasks.cancel_scope.cancel()
+    return Outcome(execution.report(), faults, interrupts.count)
+
+
+async def _look(execution: Execution, view: View, faults: list[Exception]) -> None:
+    done_s = 0.0
+    while True:
+        await anyio.sleep(view.every_s)
+        shot = snapshot(execution)
+        done_s = max(done_s, shot.done_s)  # more can come onto an edge than goes off it: that is no step back
+        try:
+            view.look(evolve(shot, done_s=done_s))
+        except BrokenPipeError:
+            faults.append(StageError("nobody reads standard output any more"))
+            execution.stop()
+            return
+
+
+@define
+class _Interrupts:
+    """Counts the signals that ask to stop, and does what they ask for."""
+
+    execution: Execution
+    view: View
+    count: int = 0
+
+    async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                self.count += 1
+                self._obey()
+
+    def _obey(self) -> None:
+        if self.count == 1:
+            self.execution.stop()
+            waiting = ", ".join(snapshot(self.execution).waiting_for)
+            self.view.say(f"stopping{': waiting for ' if waiting else ''}{waiting} (Ctrl-C again to end at once)")
+        elif self.count == 2:
+            self.execution.cancel()
+        else:  # something does not let itself be cancelled: nothing more can be saved
+            os._exit(Exit.INTERRUPTED)
+
+
+def _leaves(fault: Exception) -> Iterator[Exception]:
+    if isinstance(fault, ExceptionGroup):
+        for inner in fault.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield fault
