@@ -131,7 +131,7 @@ class Check:
     def _caps_read(self, node: Node, read: Read) -> Caps | None:
         """What `read` brings, or None where that cannot be known (and something was said about it)."""
         producer = self.nodes.get(read.stage)
-        if producer is None or read.stage in self.unknown or read.stage not in self.outputs:
+        if producer is None or read.stage not in self.outputs:
             return None
         outputs = self.outputs[read.stage]
         if not outputs:
@@ -151,7 +151,7 @@ class Check:
                 remedy=did_you_mean(port, outputs),
             )
             return None
-        return outputs[port]
+        return None if read.stage in self.unknown else outputs[port]
 
     def _port_fed(self, node: Node, read: Read, ports: Mapping[str, Port]) -> str | None:
         """The input port that `read` goes into, or None where there is no such port."""
@@ -235,7 +235,7 @@ class Check:
         known = dict(incoming)
         for name, port in node.stage.accepts.items():
             if not port.optional:  # what may be left out is not made up
-                known.setdefault(name, ANY)
+                known.setdefault(name, port.caps)
         try:
             self.outputs[node.name] = node.stage.gives(known if node.name in self.unknown else dict(incoming))
         except ValueError as wrong:

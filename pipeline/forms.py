@@ -19,7 +19,7 @@ from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Duration, parse_duration
 from pipeline.yaml_nodes import Scalar, Series, Table, Yaml, compose_flow
 
-__all__ = ["Choice", "Form", "Misread", "Plain", "came", "form_of"]
+__all__ = ["Choice", "Form", "Misread", "Plain", "came", "form_of", "or_reference"]
 
 JsonSchema = dict[str, Any]
 
@@ -50,6 +50,11 @@ class Form(Protocol):
     def read(self, node: Yaml) -> Any: ...
 
     def schema(self) -> JsonSchema: ...
+
+
+def or_reference(form: Form) -> JsonSchema:
+    """The schema of what `form` reads or of a text with `${...}` in it, which the schema calls `reference`."""
+    return {"anyOf": [form.schema(), {"$ref": "#/$defs/reference"}]}
 
 
 @frozen
@@ -156,7 +161,7 @@ class Many:
         return self.make([self.inner.read(each) for each in node.nodes])
 
     def schema(self) -> JsonSchema:
-        return {"type": "array", "items": self.inner.schema()}
+        return {"type": "array", "items": or_reference(self.inner)}
 
 
 @frozen
@@ -177,7 +182,7 @@ class Named:
         return {entry.key.text: self.inner.read(entry.value) for entry in node.entries}
 
     def schema(self) -> JsonSchema:
-        return {"type": "object", "additionalProperties": self.inner.schema()}
+        return {"type": "object", "additionalProperties": or_reference(self.inner)}
 
 
 # --- plain texts

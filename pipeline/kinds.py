@@ -35,12 +35,12 @@ class NoKind:
 
 def look_up(name: str, kinds: Kinds) -> Kind | NoKind:
     """The kind `name`. `kinds` may raise StageError, as for a package that cannot be imported; that is told."""
-    if name not in kinds:
-        remedy = did_you_mean(name, kinds) or "see `dragoman list`"
-        return NoKind(f"{shown(name)} is no kind of stage", one_of(kinds, most=40), remedy)
     try:
         make = kinds[name]
         return Kind(name, make, options_of(make))
+    except KeyError:
+        remedy = did_you_mean(name, kinds) or "see `dragoman list`"
+        return NoKind(f"{shown(name)} is no kind of stage", one_of(kinds, most=40), remedy)
     except StageError as broken:
         return NoKind(str(broken))
     except TypeError as wrong:

@@ -133,16 +133,17 @@ def _read_text(path: Path) -> str | Problem:
         return Problem(f"cannot read the graph {shown(str(path), 200)}: {reason.lower()}")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Problem("the file is UTF-16", Where(str(path), 1, 1), "UTF-8", remedy="save it as UTF-8")
+    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as wrong:
         if len(data) > 4 * MOST_CHARS:
-            return data.decode("utf-8-sig", "replace")
+            return data.decode(errors="replace")
         return _not_utf8(path, data, wrong.start)
 
 
 def _not_utf8(path: Path, data: bytes, start: int) -> Problem:
-    before = data[:start].decode("utf-8-sig")
+    before = data[:start].decode()
     page = Page(str(path), before + data[start:].decode("latin-1"))
     page.mask_suspects()
     came = f"the byte 0x{data[start]:02X}"

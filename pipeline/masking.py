@@ -58,7 +58,7 @@ class Masking:
             for entry in _all(params):
                 self._param(entry.key.text, entry.value)
         for entry in _all(root):
-            if entry.value is not stages and entry.value is not params:
+            if not (isinstance(entry.value, Table) and entry.key.text in ("stages", "params")):
                 self._suspects(entry.value, entry.key.text)
         for text in islice(self.texts, MOST_HUNTED):
             self.page.mask_text(text)

@@ -33,7 +33,7 @@ def parse_buffer(text: str) -> Buffer:
     text = text.strip()
     if text.isdecimal() and len(text) <= 6 and int(text) >= 1:
         return Buffer(items=int(text))
-    if text.isdecimal():
+    if text.replace(".", "", 1).isdecimal():
         raise ValueError(f"wanted from 1 to 999999 items, or a time such as 500ms, came {text[:20]!r}")
     ms = round(parse_duration(text) * 1000)
     if not 1 <= ms <= 3_600_000:

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from pipeline.caps import Port
 from pipeline.forms import Form, form_of
+from pipeline.page import SECRET
 
 __all__ = ["Option", "example", "inputs_of", "options_of", "render"]
 
@@ -42,7 +43,9 @@ class Option:
     @property
     def default_text(self) -> str:
         """The default as YAML; empty where one must be given."""
-        return "" if self.required else render("***" if self.secret and self.default else self.default)
+        if self.required:
+            return ""
+        return SECRET if self.secret and self.default else render(self.default)
 
     @property
     def example_text(self) -> str:

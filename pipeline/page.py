@@ -60,7 +60,8 @@ class Page:
         if index == len(self.text):
             index = len(self.text.rstrip("\r\n"))
         line = self.line(index)
-        return Where(self.file, line, index - self._starts[line - 1] + 1, self._line_text(line))
+        text = self._line_text(line)
+        return Where(self.file, line, min(index - self._starts[line - 1], len(text)) + 1, text)
 
     def mask(self, start: int, end: int) -> None:
         """Let nobody see what stands from `start` to `end`; what follows on the line keeps its column."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.forms import Form
+from pipeline.forms import or_reference
 from pipeline.kinds import Kind, look_up
 from pipeline.load import TOP
 from pipeline.options import Option, inputs_of
@@ -24,7 +24,6 @@ __all__ = ["schema"]
 
 JsonSchema = dict[str, Any]
 
-_FILLED = {"$ref": "#/$defs/reference"}
 _REFERENCE: JsonSchema = {
     "type": "string",
     "pattern": r"\$\{",
@@ -107,11 +106,7 @@ def _option(option: Option) -> JsonSchema:
         told["examples"] = [_json(option.example)]
     if not option.required and not option.secret:
         told["default"] = _json(option.default)
-    return told | _or_reference(option.form)
-
-
-def _or_reference(form: Form) -> JsonSchema:
-    return {"anyOf": [form.schema(), _FILLED]}
+    return told | or_reference(option.form)
 
 
 def _param() -> JsonSchema:
@@ -125,12 +120,12 @@ def _param() -> JsonSchema:
 
 
 def _edge() -> JsonSchema:
-    described = {name: _or_reference(form) | {"description": form.wanted} for name, form in FROM.items()}
+    described = {name: or_reference(form) | {"description": form.wanted} for name, form in FROM.items()}
     return {"type": "object", "properties": described, "required": ["stage"], "additionalProperties": False}
 
 
 def _from() -> JsonSchema:
-    one: list[JsonSchema] = [_or_reference(FROM["stage"]), {"$ref": "#/$defs/edge"}]
+    one: list[JsonSchema] = [or_reference(FROM["stage"]), {"$ref": "#/$defs/edge"}]
     return {
         "description": "what the stage reads: `stage`, `stage.port`, {stage: ..., into: ...}, or a list of those",
         "anyOf": [*one, {"type": "array", "items": {"anyOf": one}}],

@@ -37,7 +37,7 @@ __all__ += ["compose", "compose_flow"]
 
 MOST_CHARS = 256 * 1024
 """The pure scanner reads about 300,000 characters a second at its slowest; graphs have a few thousand."""
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 """Aliases and merges count as often as they are used: this is what a reader would have to walk."""
 MOST_DEPTH = 50
 
