@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,19 +48,22 @@ class File:
         return {"out": AUDIO}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        # Nothing here closes the file: when this is cancelled, a thread may still be reading. It is closed
-        # with the iterator, which goes when both have let go of it.
         pieces = decode(self.path, self.start, self.duration, self._found)
         pacer, cut = Pacer(self.realtime), _Cut(Chunk(ms=self.block_ms))
-        while True:
-            piece = await to_thread.run_sync(next, pieces, None, abandon_on_cancel=True)
-            for item in cut.blocks(piece):
-                if isinstance(item, Audio):
-                    await pacer.wait_for(item)
-                await outbox.send(item)
-                self._done += item.frames
-            if piece is None:
-                return
+        try:
+            while True:
+                piece = await to_thread.run_sync(next, pieces, None, abandon_on_cancel=True)
+                for item in cut.blocks(piece):
+                    if isinstance(item, Audio):
+                        await pacer.wait_for(item)
+                    await outbox.send(item)
+                    self._done += item.frames
+                if piece is None:
+                    return
+        finally:
+            # Cancelled while a thread still reads, the file is closed when that thread is done with it.
+            with suppress(ValueError):
+                pieces.close()
 
     @property
     def live(self) -> bool:

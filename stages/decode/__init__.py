@@ -8,7 +8,7 @@ it in a thread. The two libraries are only imported when a file is read, FFmpeg'
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Findings:
 
 def decode(
     path: Path, start_s: float = 0.0, duration_s: float | None = None, findings: Findings | None = None
-) -> Iterator[Audio]:
+) -> Generator[Audio]:
     """The sound of a file from `start_s` on, for `duration_s` (None: to its end), in pieces of some seconds.
 
     Positions count from the beginning of the file. They jump where something in it is damaged. The file is open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,18 @@ _MP3_SLACK = 2 * 1152  # encoders' delay and padding, which not every tag states
 def open_sndfile(path: Path) -> SndfileReader:
     """Raises: Unreadable where libsndfile does not know the format, or finds its header damaged."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_name(path)) as file:
             frames, slack = _length(file, path)
             dtype = "float32" if file.subtype.startswith("MPEG") else _FLOATS.get(file.subtype, "int16")
             resumes = file.format == "FLAC"
             return SndfileReader(path, file.samplerate, file.channels, frames, slack, dtype, resumes)
     except soundfile.LibsndfileError as error:
         raise Unreadable(_words(error)) from error
+
+
+def _name(path: Path) -> str | bytes:
+    """Elsewhere than on Windows a name is bytes, which need not be UTF-8."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _words(error: soundfile.LibsndfileError) -> str:
@@ -106,7 +112,7 @@ class SndfileReader:
 
     def _stretch(self, place: int) -> Iterator[NDArray[Any]]:
         """The sound from `place` to the end. Raises: LibsndfileError where the decoder gives up."""
-        with _Sequential(self.path) as file:
+        with _Sequential(_name(self.path)) as file:
             if place:
                 file.go_to(place)
             while True:
