@@ -44,6 +44,8 @@ class Limits:
     """How long that may last: a client that gets no pong for 20 s gives up by itself."""
     send_s: float = 30.0
     """How long a client may take to read what is sent to it."""
+    drain_s: float = 10.0
+    """How long what is under way may take when a session or the server ends."""
     mistakes: int = 100
     """Messages in error that a session may be ahead of its good ones."""
 

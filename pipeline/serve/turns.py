@@ -147,18 +147,22 @@ class Seat:
 
     _turns: Turns
     _session: Hashable
+    busy_s: float = field(init=False, default=0.0)
+    """How long workers worked for it, once they are all done."""
 
     async def __aenter__(self) -> None:
-        await self._turns.take(self._session)
+        await self.acquire_on_behalf_of(self)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._turns.give_back()
+        self.release_on_behalf_of(self)
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         """What trio calls where anyio on asyncio uses `async with`."""
         await self._turns.take(self._session)
+        self.busy_s -= anyio.current_time()
 
     def release_on_behalf_of(self, borrower: object) -> None:
+        self.busy_s += anyio.current_time()
         self._turns.give_back()

@@ -1,0 +1,139 @@
+"""What a client says, on its way into the graph: bytes from the socket in, blocks and marks out.
+
+An `Intake` outlives the graphs of a session: when a language changes, the graph that runs ends between two
+utterances, and the next one goes on with the next frame.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import anyio
+import numpy as np
+from attrs import define, field
+
+from pipeline.caps import AudioCaps, Caps, Port
+from pipeline.items import Audio, Mark, MarkKind
+from pipeline.stage import Inbox, Outbox
+from stages.translate.realtime.events import SAMPLE_RATE_HZ
+
+__all__ = ["Ears", "Intake"]
+
+BLOCK_FRAMES = SAMPLE_RATE_HZ // 10
+_REMEMBERED_S = 120
+"""How long it is known when a frame came: a response later than that is not worth a finer measure."""
+
+
+@define
+class Intake:
+    """The audio that nobody has listened to yet. One task puts, one takes; neither waits in here."""
+
+    closed: bool = field(init=False, default=False)
+    """Nothing more comes, or counts: what still does is thrown away, and counted."""
+    turning: bool = field(init=False, default=False)
+    """The graph that listens shall end as soon as no utterance is going on."""
+    unheard_s: float = field(init=False, default=0.0)
+    """What came too late."""
+    position: int = field(init=False, default=0)
+    """The frame that is taken next."""
+    _bytes: bytearray = field(init=False, factory=bytearray)
+    _came: deque[tuple[int, float]] = field(init=False, factory=deque)
+    _more: anyio.Event = field(init=False, factory=anyio.Event)
+    _room: anyio.Event = field(init=False, factory=anyio.Event)
+
+    def put(self, data: bytes, now: float) -> None:
+        """PCM16 that has come `now`. Half a sample waits for its other half."""
+        if self.closed:
+            self.unheard_s += len(data) / 2 / SAMPLE_RATE_HZ
+            return
+        self._bytes += data
+        self._came.append((self.end, now))
+        while self._came[0][1] < now - _REMEMBERED_S:
+            self._came.popleft()
+        self._more.set()
+
+    @property
+    def end(self) -> int:
+        """The frame that comes next."""
+        return self.position + len(self._bytes) // 2
+
+    @property
+    def held_s(self) -> float:
+        return (self.end - self.position) / SAMPLE_RATE_HZ
+
+    def came_at(self, frame: int) -> float | None:
+        """When the audio up to `frame` had come; None where that is not known (any more)."""
+        place = bisect_left(self._came, frame, key=lambda each: each[0])
+        return self._came[place][1] if place < len(self._came) else None
+
+    def take(self) -> Audio | None:
+        """The next 100 ms, or less; None where there is nothing yet."""
+        size = min(len(self._bytes) // 2, BLOCK_FRAMES) * 2
+        if not size:
+            return None
+        samples = np.frombuffer(bytes(self._bytes[:size]), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
+        del self._bytes[:size]
+        audio = Audio(samples, self.position, SAMPLE_RATE_HZ)
+        self.position = audio.end
+        self._room.set()
+        return audio
+
+    def turn(self) -> None:
+        """Let the graph that listens end; the next one sets `turning` back."""
+        self.turning = True
+        self._more.set()
+
+    def close(self) -> None:
+        """What has come is still taken; then it is the end."""
+        self.closed = True
+        self._more.set()
+
+    async def more(self) -> None:
+        """Wait until something new can be seen: audio, a turn, the end. The caller has just found nothing."""
+        self._more = anyio.Event()
+        await self._more.wait()
+
+    async def room(self, held_s: float) -> None:
+        """Wait until no more than `held_s` are held."""
+        while self.held_s > held_s:
+            self._room = anyio.Event()
+            await self._room.wait()
+
+
+@define(kw_only=True)
+class Ears:
+    """A source of what a client says. Where it says nothing for `silence_s`, not even silence, a FLUSH follows.
+
+    The protocol has no end of input: clients just stop sending, mid-silence or not.
+    """
+
+    intake: Intake
+    silence_s: float
+    speaking: Callable[[], bool]
+    """Whether the graph hears an utterance that has not ended: it has heard all that was sent to it."""
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": AudioCaps(SAMPLE_RATE_HZ, 1)}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        flushed = True
+        while not (self.intake.turning and not self.speaking()):
+            if (audio := self.intake.take()) is not None:
+                flushed = False
+                await outbox.send(audio)
+            elif self.intake.closed:
+                return
+            elif await self._patiently(None if flushed else self.silence_s):
+                flushed = True
+                await outbox.send(Mark(MarkKind.FLUSH, self.intake.position, SAMPLE_RATE_HZ))
+
+    async def _patiently(self, timeout_s: float | None) -> bool:
+        """Wait for more; whether that took too long."""
+        with anyio.move_on_after(timeout_s) as waiting:
+            await self.intake.more()
+        return waiting.cancelled_caught

@@ -1,0 +1,133 @@
+"""The graphs of a session, one after the other: each for one pair of languages, on the same stream of audio."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import anyio
+from attrs import define, field
+
+from pipeline.graph import Graph
+from pipeline.runner import Execution
+from pipeline.serve.detection import Detection
+from pipeline.serve.intake import Ears, Intake
+from pipeline.serve.opening import AUTO
+from pipeline.serve.responses import Responses
+from pipeline.serve.service import Service
+from pipeline.serve.turns import Seat
+from pipeline.serve.voice import Voice
+from stages.translate.realtime.events import Payload, SessionConfig, SourceLanguageChanged
+
+__all__ = ["Interpretation"]
+
+SILENCE_S = 0.8
+"""Longer than a pause that ends an utterance in the audio (0.4 s), since a network pauses too."""
+
+
+@define(eq=False)
+class Interpretation:
+    """Runs graphs on what `intake` gets, and tells what comes out of them by `tell`."""
+
+    service: Service
+    config: SessionConfig
+    tell: Callable[[Payload], Awaitable[None]]
+    intake: Intake = field(init=False, factory=Intake)
+    seat: Seat = field(init=False)
+    _detection: Detection | None = field(init=False, default=None)
+    _utterances: int = field(init=False, default=0)
+    _stages: list[Any] = field(init=False, factory=list)
+    """Those of the graph that runs."""
+
+    def __attrs_post_init__(self) -> None:
+        self.seat = self.service.turns.seat(self)
+
+    async def run(self) -> None:
+        """Until the intake is closed and all that it held is told. Raises what a stage raises."""
+        going_on = True
+        while going_on:
+            self.intake.turning = False
+            config = self.config
+            await self.service.engine.load(config)
+            await self._interpret(config)
+            going_on = self.intake.turning
+
+    def change(self, config: SessionConfig) -> Iterator[Payload]:
+        """Have other languages from the next utterance on. What is to be told of it at once."""
+        source, before = config.source_language, self.language
+        self.config = config
+        self.intake.turn()
+        if source not in (AUTO, before):
+            if self._detection is not None:
+                yield from self._detection.switch(source)
+            else:
+                yield SourceLanguageChanged(source, before)
+
+    @property
+    def language(self) -> str | None:
+        """What is spoken, as far as it is known."""
+        if self._detection is not None:
+            return self._detection.language
+        return None if self.config.source_language == AUTO else self.config.source_language
+
+    def ignore(self, item_id: str) -> None:
+        """Do not count the utterance for the detection of a language."""
+        if self._detection is not None:
+            self._detection.ignore(item_id)
+
+    @property
+    def dropped_s(self) -> float:
+        """Seconds of audio that were taken from the client, and no graph has got."""
+        return self.intake.held_s + self.intake.unheard_s
+
+    async def _interpret(self, config: SessionConfig) -> None:
+        """Run one graph to its end."""
+        self._detection = self._detect(config)
+        execution = Execution(self._graph(config))
+        self._stages = [node.stage for node in execution.plan.nodes.values()]
+        for stage in self._stages:
+            if hasattr(stage, "limiter"):
+                stage.limiter = self.seat
+        await execution.run()
+
+    def _graph(self, config: SessionConfig) -> Graph:
+        ears = Ears(intake=self.intake, silence_s=SILENCE_S, speaking=self._speaking)
+        graph = Graph("session").add("ears", ears)
+        graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
+        responses = Responses(
+            frozenset(config.output_modalities), self._detection, first=self._note, item_id=self._next_item
+        )
+        lock = anyio.Lock()
+        for port in _ports(config):
+            voice = Voice(port=port, responses=responses, send=self.tell, lock=lock)
+            graph.add(port, voice, reads=f"interpreter.{port}")
+        return graph
+
+    def _detect(self, config: SessionConfig) -> Detection | None:
+        if config.source_language != AUTO:
+            return None
+        setup = config.speaker_setup or "changing_speakers"
+        return Detection(setup, config.source_language_candidates, config.target_language, self.language)
+
+    def _speaking(self) -> bool:
+        return any(getattr(stage, "speaking", False) for stage in self._stages)
+
+    def _next_item(self) -> str:
+        self._utterances += 1
+        return f"item_{self._utterances}"
+
+    def _note(self, modality: str, end: int | None) -> None:
+        """A response begins to be told, whose speech ended at the frame `end`, or goes on."""
+        came = None if end is None else self.intake.came_at(end)
+        if came is not None or end is None:
+            waited_s = 0.0 if came is None else anyio.current_time() - came
+            self.service.metrics.first[modality].observe(waited_s)
+
+
+def _ports(config: SessionConfig) -> Iterator[str]:
+    """What is read. The text is even where it is not told: it says what the sound belongs to."""
+    yield "transcript"
+    if config.target_language:
+        yield "text"
+        if "audio" in config.output_modalities:
+            yield "audio"

@@ -1,0 +1,127 @@
+"""A server at an address: lets connections in, answers what is no session, and stops in good order."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl as tls
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from attrs import define, field
+
+from pipeline.serve.metrics import CONTENT_TYPE
+from pipeline.serve.service import Service
+from pipeline.serve.session import Session
+from pipeline.serve.sockets import Listener, Socket, bound, listening
+
+__all__ = ["PATH", "Server", "serving"]
+
+PATH = "/v1/realtime"
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+
+
+@define(eq=False)
+class Server:
+    """A service that listens. Its sessions are counted from their first message on."""
+
+    service: Service
+    host: str
+    port: int
+    secure: bool
+    stopping: bool = field(init=False, default=False)
+    _sessions: set[Session] = field(init=False, factory=set)
+    _opening: int = field(init=False, default=0)
+    _left: anyio.Event = field(init=False, factory=anyio.Event)
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes: the path comes behind it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}"
+
+    async def stop(self) -> None:
+        """Let nobody in any more, and return when everybody has left: by themselves, or at the deadline."""
+        self.stopping = True
+        for session in self._sessions:
+            session.stop()
+        with anyio.move_on_after(self.service.limits.drain_s):
+            await self._emptied()
+        for session in self._sessions:
+            session.cut()
+        await self._emptied()
+
+    async def serve(self, connection: Socket) -> None:
+        """One connection, to its end."""
+        session = Session(connection, self.service)
+        self._sessions.add(session)
+        try:
+            code = await session.run()
+            self.service.metrics.ended.labels(code).inc()
+        finally:
+            self._sessions.discard(session)
+            self._left.set()
+
+    def answer(self, path: str) -> tuple[int, str, str] | None:
+        """What an HTTP request gets; None for one that may become a session."""
+        if path == PATH:
+            return (503, _TEXT, "the server is stopping\n") if self.stopping else None
+        if path == "/healthz":
+            return (503 if self.stopping else 200), _JSON, json.dumps(self._health()) + "\n"
+        if path == "/metrics":
+            return 200, CONTENT_TYPE, self._metrics()
+        return 404, _TEXT, f"there is {PATH}, /healthz and /metrics\n"
+
+    def enter(self) -> bool:
+        """Count a connection that has not said who it is; False where there are too many."""
+        if self._opening >= self.service.limits.opening:
+            self.service.metrics.errors.labels("too_many_connections").inc()
+            return False
+        self._opening += 1
+        return True
+
+    def leave(self) -> None:
+        self._opening -= 1
+
+    async def _emptied(self) -> None:
+        while self._sessions:
+            self._left = anyio.Event()
+            await self._left.wait()
+
+    def _health(self) -> dict[str, object]:
+        service = self.service
+        return {
+            "status": "stopping" if self.stopping else "ok",
+            "engine": service.engine.name,
+            "sessions": service.admission.sessions,
+            "sessions_limit": service.limits.sessions,
+            "load": round(service.turns.load.fraction(anyio.current_time()), 3),
+        }
+
+    def _metrics(self) -> str:
+        metrics = self.service.metrics
+        metrics.opening.set(self._opening)
+        metrics.load.set(self.service.turns.load.fraction(anyio.current_time()))
+        return metrics.text()
+
+
+@asynccontextmanager
+async def serving(
+    service: Service, *, host: str = "127.0.0.1", port: int = 0, ssl: tls.SSLContext | None = None
+) -> AsyncIterator[Server]:
+    """A server at `host` and `port` (0: a free one), which stops on leaving. Raises: OSError."""
+    with bound(host, port) as listener:
+        server = Server(service, host, _port(listener), ssl is not None)
+        what = Listener(serve=server.serve, answer=server.answer, enter=server.enter, leave=server.leave)
+        async with listening(listener, what, ssl):
+            try:
+                yield server
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await server.stop()
+
+
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])

@@ -1,0 +1,264 @@
+"""One session: a socket on one side, an interpretation on the other, and the rules between them.
+
+Three tasks, and one end: one listens to the client, one watches the clock, one interprets. Whichever finds the
+end first says why (`_end`) and cancels the others. The last words are said after that, when nobody else speaks.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+from anyio.lowlevel import checkpoint
+from attrs import define, field
+
+from pipeline.serve.interpretation import Interpretation
+from pipeline.serve.limits import GOING_AWAY, Manners, Pace, Refusal, full
+from pipeline.serve.opening import changed, opened
+from pipeline.serve.service import Service
+from pipeline.serve.sockets import Socket, SocketGone
+from pipeline.stage import StageError
+from stages.translate.realtime.events import (
+    SAMPLE_RATE_HZ,
+    Append,
+    ClientMessage,
+    ErrorEvent,
+    IgnoreForDetection,
+    Payload,
+    RemoteProtocolError,
+    SessionConfig,
+    SessionCreated,
+    SessionStarting,
+    SessionUpdate,
+    SessionUpdated,
+    TranscriptCompleted,
+)
+from stages.translate.realtime.protocol import ServerProtocol
+
+__all__ = ["Session"]
+
+log = logging.getLogger(__name__)
+
+INTERNAL = 1011
+"""Close code: the server has met what it did not expect (RFC 6455, 7.4.1)."""
+
+
+@define(eq=False)
+class Session:
+    """A connection from its first message to its close. `run` it; meanwhile `stop`, then perhaps `cut` it."""
+
+    socket: Socket
+    service: Service
+    name: str = field(init=False)
+    _protocol: ServerProtocol = field(init=False, factory=ServerProtocol)
+    _manners: Manners = field(init=False)
+    _pace: Pace = field(init=False)
+    _scope: anyio.CancelScope = field(init=False, factory=anyio.CancelScope)
+    _interpretation: Interpretation | None = field(init=False, default=None)
+    _why: Refusal | SocketGone | None = field(init=False, default=None)
+    _active: float = field(init=False, factory=anyio.current_time)
+    """When anything was said last, by either side."""
+
+    def __attrs_post_init__(self) -> None:
+        self.name = self.service.new_id()
+        self._manners = Manners(self.service.limits.mistakes)
+        self._pace = Pace(self.service.limits.ahead_s)
+
+    async def run(self) -> int:
+        """Serve the client until one of the two ends it; the close code. Raises nothing but cancellation."""
+        try:
+            with self._scope:
+                await self._open()
+            if self._why is not None:
+                raise self._why
+            await self.socket.close(GOING_AWAY, "the server ends")
+            return GOING_AWAY
+        except Refusal as refusal:
+            return await self._part(refusal)
+        except SocketGone as gone:
+            return gone.code
+        except Exception:
+            log.exception("session %s failed", self.name)
+            return await self._part(_internal("internal_error", "the server has met what it did not expect"))
+
+    def stop(self) -> None:
+        """Take no more from the client; when all is told, say goodbye."""
+        if self._interpretation is None:
+            self._scope.cancel()
+        else:
+            self._interpretation.intake.close()
+
+    def cut(self) -> None:
+        """Say goodbye now."""
+        self._scope.cancel()
+
+    # --- the beginning
+
+    async def _open(self) -> None:
+        """From the first message to the end. Raises: Refusal, SocketGone."""
+        service = self.service
+        update = await self._first_message()
+        key = service.name_of(self.socket.header("x-api-key") or update.api_key)
+        assert update.opening is not None
+        config = opened(update.opening, service.engine)
+        service.spare()
+        service.admission.admit(key, self.socket.address)
+        try:
+            self.socket.known()
+            with service.metrics.sessions.track_inprogress():
+                await self._talk(config)
+        finally:
+            service.admission.leave(key, self.socket.address)
+
+    async def _first_message(self) -> SessionUpdate:
+        limit_s = self.service.limits.first_message_s
+        with anyio.move_on_after(limit_s):
+            try:
+                message = self._protocol.receive(await self.socket.receive())
+            except RemoteProtocolError as wrong:
+                raise Refusal(_event(wrong)) from None
+            assert isinstance(message, SessionUpdate)
+            return message
+        await checkpoint()  # it may be the session that was cancelled
+        raise Refusal.of("session_not_started", f"no session.update came within {limit_s:g} s")
+
+    async def _talk(self, config: SessionConfig) -> None:
+        """All of a session that is let in."""
+        interpretation = self._interpretation = Interpretation(self.service, config, self._tell)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, interpretation)
+                tasks.start_soon(self._watch, interpretation)
+                await self._interpret(interpretation)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._sum_up(interpretation)
+
+    async def _interpret(self, interpretation: Interpretation) -> None:
+        config, engine = interpretation.config, self.service.engine
+        try:
+            if not engine.ready(config):
+                await self._tell(SessionStarting())
+                await engine.load(config)
+            await self._tell(SessionCreated(self.name, config))
+            await self._tell(SessionUpdated(config))
+            await interpretation.run()
+        except StageError as error:
+            log.error("session %s: %s", self.name, error)
+            self._end(_internal("engine_failed", "the engine cannot translate now"))
+
+    # --- the client
+
+    async def _listen(self, interpretation: Interpretation) -> None:
+        """Take what the client says until it goes, or is too much."""
+        try:
+            while True:
+                frame = await self.socket.receive()
+                self._active = anyio.current_time()
+                try:
+                    message = self._protocol.receive(frame)
+                except RemoteProtocolError as wrong:
+                    self._manners.bad()
+                    await self._complain(_event(wrong))
+                    continue
+                self._manners.good()
+                await self._take(message, interpretation)
+        except (Refusal, SocketGone) as why:
+            self._end(why)
+
+    async def _take(self, message: ClientMessage | None, interpretation: Interpretation) -> None:
+        """Raises: Refusal where the audio comes too fast, or cannot be heard fast enough."""
+        match message:
+            case Append(audio):
+                self._pace.add(len(audio) // 2, self._active)
+                self.service.metrics.audio_s.inc(len(audio) / 2 / SAMPLE_RATE_HZ)
+                interpretation.intake.put(audio, self._active)
+                await self._wait_for_room(interpretation)
+            case SessionUpdate():
+                await self._change(message, interpretation)
+            case IgnoreForDetection(item_id):
+                interpretation.ignore(item_id)
+
+    async def _wait_for_room(self, interpretation: Interpretation) -> None:
+        limits, intake = self.service.limits, interpretation.intake
+        if intake.held_s <= limits.behind_s:
+            return
+        with anyio.move_on_after(limits.patience_s) as waiting:
+            await intake.room(limits.behind_s)
+        if waiting.cancelled_caught:
+            raise full("server_busy", f"the engine is {intake.held_s:.0f} s behind, and gets no further")
+
+    async def _change(self, update: SessionUpdate, interpretation: Interpretation) -> None:
+        try:
+            config = changed(interpretation.config, update, self.service.engine)
+        except Refusal as refusal:
+            await self._complain(refusal.event)
+            return
+        told = list(interpretation.change(config))
+        for payload in (SessionUpdated(config), *told):
+            await self._tell(payload)
+
+    # --- the clock
+
+    async def _watch(self, interpretation: Interpretation) -> None:
+        """End a session that says nothing for long, or is long."""
+        limits = self.service.limits
+        expires = anyio.current_time() + limits.session_s
+        while (now := anyio.current_time()) < expires:
+            idle_at = self._active + limits.idle_s
+            if now >= idle_at:
+                self._end(Refusal.of("session_idle", f"nothing was said for {limits.idle_s:g} s"))
+                return
+            await anyio.sleep_until(min(idle_at, expires))
+        over = ErrorEvent(f"a session lasts {limits.session_s:g} s at most", "session_expired", "server_error")
+        self._why = Refusal(over, GOING_AWAY)
+        interpretation.intake.close()
+        await anyio.sleep(limits.drain_s)
+        self._scope.cancel()
+
+    # --- telling
+
+    async def _tell(self, payload: Payload) -> None:
+        """Send `payload`, or end the session where that cannot be."""
+        self._active = anyio.current_time()
+        if isinstance(payload, TranscriptCompleted):
+            self.service.metrics.utterances.inc()
+        try:
+            await self.socket.send(self._protocol.send(payload), self.service.limits.send_s)
+        except SocketGone as gone:
+            self._end(gone)
+            await checkpoint()
+
+    async def _complain(self, error: ErrorEvent) -> None:
+        await self._tell(self.service.complain(error))
+
+    async def _part(self, refusal: Refusal) -> int:
+        """The last words."""
+        error = self.service.complain(refusal.event)
+        try:
+            await self.socket.send(self._protocol.send(error), self.service.limits.send_s)
+            await self.socket.close(refusal.close_code, error.code or "")
+        except SocketGone as gone:
+            return gone.code
+        return refusal.close_code
+
+    def _end(self, why: Refusal | SocketGone) -> None:
+        if self._why is None:
+            self._why = why
+        self._scope.cancel()
+
+    def _sum_up(self, interpretation: Interpretation) -> None:
+        metrics, heard_s = self.service.metrics, interpretation.intake.position / SAMPLE_RATE_HZ
+        if heard_s:
+            metrics.realtime.observe(interpretation.seat.busy_s / heard_s)
+        if interpretation.dropped_s:
+            why = "client left" if isinstance(self._why, SocketGone) else "session ended"
+            metrics.dropped_s.labels(why).inc(interpretation.dropped_s)
+
+
+def _event(wrong: RemoteProtocolError) -> ErrorEvent:
+    return ErrorEvent(str(wrong), wrong.code, "invalid_request_error", wrong.param)
+
+
+def _internal(code: str, message: str) -> Refusal:
+    return Refusal(ErrorEvent(message, code, "server_error"), INTERNAL)

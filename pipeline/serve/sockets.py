@@ -1,0 +1,275 @@
+"""Listening for WebSockets, on asyncio and on trio: what differs between the two, and nothing of what is said.
+
+`websockets` brings a server for each. At DEBUG it prints headers and frames, and both hold keys: so it is given
+a logger that lets none of that through.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl as tls
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+from attrs import define, field, frozen
+
+from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
+
+__all__ = ["Listener", "Socket", "SocketGone", "bound", "listening"]
+
+HANDSHAKE_S = 10.0
+CLOSING_S = 10.0
+PING_S = 20.0
+"""All three: websockets' own, and the vendor's SDK has them too."""
+REASON_LIMIT_BYTES = 123
+"""What a close frame has room for (RFC 6455, 5.5)."""
+
+
+class SocketGone(Exception):
+    """The connection has ended, with `code`: 1006 where it broke, 1009 where a message was too large."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"closed with {code}")
+        self.code = code
+
+
+@define(eq=False)
+class Socket:
+    """An open connection of `websockets`. One task may receive while others send."""
+
+    _connection: Any
+    address: str = field(init=False)
+    """The client's, without its port; empty where it has gone already."""
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            self.address = str(self._connection.remote_address[0])
+        except OSError:
+            self.address = ""
+
+    def header(self, name: str) -> str | None:
+        """The header of the upgrade; the first one where there are several."""
+        values: list[str] = self._connection.request.headers.get_all(name)
+        return values[0] if values else None
+
+    def known(self) -> None:
+        """It has said who it is: it counts no longer as one that opens."""
+        self._connection.uncount()
+
+    async def receive(self) -> str | bytes:
+        """The next message. Raises SocketGone. Cancelled, nothing is lost."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            message: str | bytes = await self._connection.recv()
+        except ConnectionClosed as closed:
+            raise SocketGone(_code(closed)) from None
+        return message
+
+    async def send(self, frame: str | bytes, timeout_s: float) -> None:
+        """Hand over `frame`, which is done even where the caller is cancelled meanwhile. Raises SocketGone.
+
+        A client that does not read for `timeout_s` is cut off: half a frame may be out.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        with anyio.move_on_after(timeout_s, shield=True) as sending:
+            try:
+                await self._connection.send(frame)
+            except ConnectionClosed as closed:
+                raise SocketGone(_code(closed)) from None
+        if sending.cancelled_caught:
+            await self.cut()
+            raise SocketGone(1006)
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye and wait a while for the answer. Closing again does nothing."""
+        shut = self._connection.aclose if _on_trio() else self._connection.close
+        fitting = reason.encode()[:REASON_LIMIT_BYTES].decode(errors="ignore")
+        with anyio.CancelScope(shield=True):  # it has a time limit of its own
+            await shut(code, fitting)
+
+    async def cut(self) -> None:
+        """End the connection at once."""
+        if _on_trio():
+            import trio
+
+            await trio.aclose_forcefully(self._connection.stream)
+        else:
+            self._connection.transport.abort()
+
+
+def _code(closed: Any) -> int:
+    """The code of the side that closed first; 1006 where there was no close frame."""
+    first = closed.rcvd if closed.rcvd_then_sent or closed.sent is None else closed.sent
+    return first.code if first is not None else 1006
+
+
+# --- listening ----------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Listener:
+    """What is done with connections: `serve` those that are upgraded, `answer` the requests before that.
+
+    `answer(path)` gives status, content type and text for a plain HTTP answer, or None for the upgrade.
+    `enter` is asked for each connection that is accepted; one that it says no to is cut at once, any other
+    `leave`s when it is `known`, or ends.
+    """
+
+    serve: Callable[[Socket], Awaitable[None]]
+    answer: Callable[[str], tuple[int, str, str] | None]
+    enter: Callable[[], bool]
+    leave: Callable[[], None]
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at `host` and `port` (0: a free one). Raises: OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.create_server(address[:2], family=family, backlog=512)
+    listener.setblocking(False)
+    return listener
+
+
+@asynccontextmanager
+async def listening(listener: socket.socket, what: Listener, ssl: tls.SSLContext | None) -> AsyncIterator[None]:
+    """Serve the connections that come to `listener`. On leaving, those that are left are closed with 1001."""
+    if _on_trio():
+        async with _trio(listener, what, ssl):
+            yield
+    else:
+        async with _asyncio(listener, what, ssl):
+            yield
+
+
+def _arguments(what: Listener, ssl: tls.SSLContext | None) -> dict[str, Any]:
+    return {
+        "process_request": partial(_process, what),
+        "compression": None,  # PCM hardly shrinks, and trying costs 250 µs a message
+        "open_timeout": HANDSHAKE_S,
+        "close_timeout": CLOSING_S,
+        "ping_interval": PING_S,
+        "ping_timeout": PING_S,
+        "max_size": MESSAGE_LIMIT_BYTES,
+        "server_header": None,
+        "logger": Discreet(logging.getLogger(__name__), {}),
+        "ssl": ssl,
+    }
+
+
+def _process(what: Listener, connection: Any, request: Any) -> Any:
+    """The answer to an HTTP request; None lets the upgrade happen."""
+    answer = what.answer(request.path.partition("?")[0])
+    if answer is None:
+        return None
+    status, content_type, text = answer
+    response = connection.respond(status, text)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = content_type
+    return response
+
+
+@asynccontextmanager
+async def _asyncio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | None) -> AsyncIterator[None]:
+    from websockets.asyncio.server import ServerConnection, serve
+
+    class Counted(ServerConnection):
+        """A connection that counts from when it is accepted until it is known, or lost."""
+
+        counted = False
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.counted = what.enter()
+            if not self.counted:
+                transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.uncount()
+            super().connection_lost(exc)
+
+        def uncount(self) -> None:
+            if self.counted:
+                self.counted = False
+                what.leave()
+
+    server = await serve(
+        lambda connection: what.serve(Socket(connection)),
+        sock=listener,
+        create_connection=Counted,
+        **_arguments(what, ssl),
+    )
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            server.close()
+            await server.wait_closed()
+
+
+@asynccontextmanager
+async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | None) -> AsyncIterator[None]:
+    import trio
+    from websockets.trio.server import ServerConnection, serve
+
+    class Counted(ServerConnection):
+        """A connection that counts from when it is accepted until it is known, or lost."""
+
+        counted = False
+
+        def __init__(self, nursery: Any, stream: Any, *rest: Any, **options: Any) -> None:
+            if not what.enter():
+                raise ConnectionRefusedError("there are too many connections")
+            self.counted = True
+            super().__init__(nursery, stream, *rest, **options)
+
+        async def close_stream(self) -> None:
+            self.uncount()
+            await super().close_stream()
+
+        def uncount(self) -> None:
+            if self.counted:
+                self.counted = False
+                what.leave()
+
+    async with trio.open_nursery() as nursery:
+        start = partial(
+            serve,
+            lambda connection: what.serve(Socket(connection)),
+            listeners=[trio.SocketListener(trio.socket.from_stdlib_socket(listener))],
+            create_connection=Counted,
+            **_arguments(what, ssl),
+        )
+        server = await nursery.start(start)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await server.aclose()
+
+
+def _on_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and trio.lowlevel.in_trio_task()
+
+
+class Discreet(logging.LoggerAdapter[logging.Logger]):
+    """Lets through, at DEBUG, only what `websockets` has to say above it, without traceback and exception.
+
+    Its own DEBUG lines hold headers and frames, and so may an exception about a header.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:
+        return level > logging.DEBUG and super().isEnabledFor(logging.DEBUG)
+
+    def log(self, level: int, msg: object, *args: object, **_told: Any) -> None:
+        if self.isEnabledFor(level):
+            self.logger.debug(msg, *args)
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
