@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NewType, Protocol, runtime_checkable
 
 import attrs
@@ -201,8 +202,8 @@ def option(
 
     `check` answers what was wanted where a value will not do ("a rate from 8000 to 192000"), else None.
     A `secret` never shows its value. `example` stands in the stage's generated example where a required
-    option needs a value. `opens` marks the path of a file, so that a graph that would write over what it
-    reads is refused.
+    option needs a value. `opens` marks the path of a file or folder (a string becomes a Path), so that a graph
+    that would write over what it reads is refused.
     """
 
     def validate(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -211,7 +212,10 @@ def option(
             raise ValueError(f"{attribute.name}: wanted {wanted}, came {shown}")
 
     metadata = {"help": help, "check": check, "secret": secret, "example": example, "opens": opens}
-    return attrs.field(default=default, validator=validate, repr=not secret, metadata=metadata)
+    converter = attrs.converters.optional(Path) if opens else None
+    return attrs.field(
+        default=default, converter=converter, validator=validate, repr=not secret, metadata=metadata
+    )
 
 
 def between(low: float, high: float, unit: str = "") -> Callable[[float], str | None]:

@@ -39,11 +39,11 @@ def modules(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-def is_command_line(path: Path) -> bool:
-    return path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py") in ("cli", "__main__", "__init__")
+def is_an_end(path: Path) -> bool:
+    return path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py") in ENDS
 
 
-@pytest.mark.parametrize("path", [p for p in modules("pipeline") if not is_command_line(p)], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [p for p in modules("pipeline") if not is_an_end(p)], ids=lambda p: p.stem)
 def test_pipeline_imports_only_what_lies_below(path: Path) -> None:
     for name in imported(path):
         assert name.split(".")[0] != "stages", f"{path.name} imports {name}: the kernel knows no stages"
@@ -60,4 +60,4 @@ def test_stages_know_only_the_contracts(path: Path) -> None:
 
 
 def test_every_module_of_the_kernel_has_its_layer() -> None:
-    assert {path.stem for path in modules("pipeline") if not is_command_line(path)} <= RANK.keys()
+    assert {path.stem for path in modules("pipeline") if not is_an_end(path)} <= RANK.keys()

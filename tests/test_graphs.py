@@ -1,0 +1,107 @@
+"""The graphs that ship: each is right, and each runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+import soundfile
+
+from pipeline.graph import Graph
+from pipeline.ledger import Report
+from pipeline.load import load_file
+from pipeline.runner import run
+from stages import KINDS
+from tests.cue_checker import Seen, parse_srt, parse_vtt
+from tests.engine import needs_models
+from tests.wer import error_rate
+
+GRAPHS = Path(__file__).parents[1] / "graphs"
+EN_DEMO, ES_DEMO = GRAPHS / "samples" / "en_demo.flac", GRAPHS / "samples" / "es_demo.flac"
+
+
+def loaded(name: str, **params: object) -> Graph:
+    told = {key: str(value) for key, value in params.items()}
+    result = load_file(GRAPHS / f"{name}.yaml", KINDS, params=told, env={})
+    assert result.problems == ()
+    return result.graph
+
+
+def go(graph: Graph, backend: str = "asyncio") -> Report:
+    report = anyio.run(run, graph, backend=backend)
+    assert report.balanced
+    assert not report.lost
+    return report
+
+
+@pytest.mark.parametrize("path", sorted(GRAPHS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_is_right_and_says_what_it_is_for(path: Path) -> None:
+    result = load_file(path, KINDS, complete=False, env={})
+    assert result.problems == ()
+    assert result.help
+    assert result.name == path.stem
+    assert all(param.help for param in result.params.values())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_file_to_file_with_the_echo_engine(tmp_path: Path, backend: str) -> None:
+    speech, captions = tmp_path / "speech.wav", tmp_path / "captions.srt"
+    report = go(loaded("file-to-file", input=EN_DEMO, engine="echo", speech=speech, subtitles=captions), backend)
+    assert report.media_s == pytest.approx(30.277, abs=0.01)
+    assert soundfile.info(speech).samplerate == 24000
+    assert parse(captions)
+
+
+def test_subtitles_with_the_echo_engine(tmp_path: Path) -> None:
+    go(loaded("subtitles", input=EN_DEMO, engine="echo", output=tmp_path / "out"))
+    srt, vtt = parse(tmp_path / "out.srt"), parse(tmp_path / "out.vtt")
+    assert [cue.lines for cue in srt] == [cue.lines for cue in vtt]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["type"] for line in lines} >= {"text"}
+
+
+def test_dub_lays_the_voice_over_all_of_the_original(tmp_path: Path) -> None:
+    output = tmp_path / "dubbed.wav"
+    go(loaded("dub", input=EN_DEMO, engine="echo", output=output))
+    assert soundfile.info(output).duration >= soundfile.info(EN_DEMO).duration
+
+
+def test_tap_copies_what_the_translator_hears(tmp_path: Path) -> None:
+    heard, log = tmp_path / "heard.wav", tmp_path / "log.jsonl"
+    graph = loaded("tap", input=EN_DEMO, engine="echo", output=tmp_path / "out.wav", heard=heard, log=log)
+    report = go(graph)
+    taps = [edge for edge in report.edges if edge.tap]
+    assert len(taps) == 2
+    assert soundfile.info(heard).duration == pytest.approx(30.277, abs=0.01)
+    assert log.read_text(encoding="utf-8").count('"text"') > 0
+
+
+@needs_models
+def test_transcribe_writes_down_what_is_said(tmp_path: Path) -> None:
+    output = tmp_path / "transcript.srt"
+    go(loaded("transcribe", input=EN_DEMO, output=output))
+    heard = " ".join(line for cue in parse(output) for line in cue.lines)
+    assert error_rate(said("en_demo.flac"), heard) < 0.1
+
+
+@needs_models
+def test_two_languages_from_one_recognition(tmp_path: Path) -> None:
+    english, portuguese = tmp_path / "en.wav", tmp_path / "pt.wav"
+    report = go(loaded("two-languages", input=ES_DEMO, english=english, portuguese=portuguese))
+    assert sum(stage.name == "english" for stage in report.stages) == 1
+    assert soundfile.info(english).duration > 10
+    assert soundfile.info(portuguese).duration > 10
+
+
+def parse(path: Path) -> list[Seen]:
+    text = path.read_text(encoding="utf-8")
+    return parse_srt(text) if path.suffix == ".srt" else parse_vtt(text)
+
+
+def said(name: str) -> str:
+    """What the README of the samples says is said in `name`."""
+    text = (GRAPHS / "samples" / "README.md").read_text(encoding="utf-8")
+    after = text.split(f"- `{name}`: ")[1]
+    return " ".join(after.split("\n- ")[0].split())
