@@ -1,4 +1,4 @@
-"""Imports point down only (see the picture of the house in the README)."""
+"""Imports point down only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Each module may import those before it, and no others of `pipeline`. The command line may import everything.
+# Each module may import those before it, and no others of `pipeline`. The two ends of the product, the command
+# line and the server, may import everything, and nothing imports them.
 LAYERS = (
     "items caps problems",
     "stage page",
@@ -22,6 +23,7 @@ LAYERS = (
     "load",
     "runner schema",
 )
+ENDS = ("cli", "serve", "__main__", "__init__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 FOR_STAGES = {"items", "caps", "stage"}
 
