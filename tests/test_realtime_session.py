@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import wave
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
-import numpy as np
 import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
@@ -28,7 +25,6 @@ from stages.translate.realtime import (
     SessionRefused,
     SocketClosed,
     SocketOptions,
-    SpeechFile,
     connect,
 )
 from stages.translate.realtime.backlog import Backlog
@@ -271,6 +267,16 @@ async def test_an_end_before_it_is_ready_fails_at_once(script: Script, why: str)
             await session.stream_audio(FileAudio("nothing.wav"))
         with pytest.raises(SocketClosed):
             await session.send_audio(b"\0\0")
+
+
+async def test_a_refusal_that_comes_before_we_have_said_a_word_is_heard() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(ErrorEvent("come back later", "server_busy"))
+        await peer.close(1013)
+
+    async with scripted(script) as service, await to(service) as session:
+        with pytest.raises(SessionRefused, match=r"come back later \(server_busy\)"):
+            await session.wait_until_ready()
 
 
 async def test_patience_has_an_end() -> None:
@@ -551,83 +557,6 @@ async def test_waiting_until_it_is_quiet() -> None:
 async def _first(session: RealtimeSession, count: int) -> AsyncIterator[Event]:
     for _ in range(count):
         yield await anext(aiter(session))
-
-
-# --- files
-
-
-def written(path: Path, rate: int, channels: int, frames: int) -> None:
-    tone = 8000 * np.sin(np.arange(frames) * 2 * np.pi * 300 / rate)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((channels, 2, rate, 0, "NONE", ""))
-        file.writeframes(np.repeat(tone.astype("<i2"), channels).tobytes())
-
-
-@pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (44100, 2), (8000, 1)])
-async def test_a_file_of_any_kind_comes_as_the_service_wants_it(tmp_path: Path, rate: int, channels: int) -> None:
-    written(tmp_path / "talk.wav", rate, channels, rate * 5 // 4)
-    chunks = [chunk async for chunk in FileAudio(tmp_path / "talk.wav", silence_s=0.5)]
-    assert {len(chunk) for chunk in chunks[:-1]} == {4800}
-    sound = np.frombuffer(b"".join(chunks), "<i2")
-    assert len(sound) == 24000 * 7 // 4
-    assert abs(sound[2000:20000]).max() in range(7900, 8100)
-    assert not sound[30100:].any()
-
-
-async def test_a_file_can_be_stopped(tmp_path: Path) -> None:
-    written(tmp_path / "talk.wav", 24000, 1, 24000)
-    source = FileAudio(tmp_path / "talk.wav")
-    chunks = []
-    async for chunk in source:
-        chunks.append(chunk)
-        await source.close()
-    assert len(chunks) == 1
-
-
-async def test_from_file_to_file(tmp_path: Path) -> None:
-    """The quickstart of the README."""
-
-    async def script(peer: Peer) -> None:
-        await peer.ready()
-        sound = await peer.heard(2 * 24000 * 3)
-        await peer.send(TextDelta("Olá"), TextDone("Olá."))
-        for begin in range(0, len(sound), 9999):  # odd chunks, as JSON, must come out whole
-            await peer.send(AudioDeltaJson(sound[begin : begin + 9999]))
-        await peer.send(AudioDone())
-
-    written(tmp_path / "talk.wav", 16000, 1, 16000)
-    lines: list[str] = []
-    async with scripted(script) as service:
-        await file_to_file(service.url, tmp_path / "talk.wav", tmp_path / "translated.wav", lines.append)
-    assert lines == ["Olá."]
-    with wave.open(str(tmp_path / "translated.wav")) as file:
-        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (24000, 1, 72000)
-
-
-def AudioDeltaJson(data: bytes) -> str:
-    import base64
-    import json
-
-    return json.dumps({"type": "response.audio.delta", "delta": base64.b64encode(data).decode()})
-
-
-async def file_to_file(url: str, talk: Path, translated: Path, say: Callable[[str], None]) -> None:
-    session = await connect(source_language="en-us", target_language="pt-br", api_key=KEY, base_url=url)
-
-    @session.on(ServerEventType.TEXT_DONE)
-    def show(event: TextDone) -> None:
-        say(event.text)
-
-    @session.on(ServerEventType.ERROR)
-    def complain(event: ErrorEvent) -> None:
-        say(f"{event.code}: {event.message}")
-
-    with SpeechFile(translated) as speech:
-        session.on(ServerEventType.AUDIO_DELTA, speech.write)
-        async with session:
-            await session.wait_until_ready()
-            await session.stream_audio(FileAudio(talk))
-            await session.wait_until_quiet(0.2)
 
 
 # --- secrets

@@ -28,9 +28,6 @@ class Handlers:
     _by_type: dict[str, list[Handler]] = field(init=False, factory=dict)
     _of_any: list[AnyHandler] = field(init=False, factory=list)
 
-    def __len__(self) -> int:
-        return len(self._of_any) + sum(len(handlers) for handlers in self._by_type.values())
-
     def add(self, event_type: str, handler: Handler) -> None:
         self._by_type.setdefault(event_type, []).append(handler)
 

@@ -8,7 +8,7 @@ while nothing is read, its answers to our pings are not either, and after `ping_
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -138,8 +138,9 @@ class Link:
         return self._socket
 
     async def _read(self, socket: Socket) -> None:
-        try:
+        with suppress(SocketClosed):  # what the service had to say before it closed is still to be read
             await socket.send(self.protocol.open(self.api_key))
+        try:
             while True:
                 await self._take(await socket.receive())
         except SocketClosed as closed:
