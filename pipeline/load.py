@@ -277,7 +277,7 @@ class _Loader:
             return
         self._reads_lost = self._reads_lost or build.reads is None
         # It goes in under a wrong name too, so that nobody is told that it is not there.
-        self.graph.nodes[name] = build.node()
+        self.graph.nodes[build.name] = build.node()
 
     def _problems(self) -> list[Problem]:
         """What was found, and what the check finds, in the order of the file; the command line's own first."""

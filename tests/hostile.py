@@ -50,6 +50,7 @@ HOSTILE: Mapping[str, str] = {
     "long line": "help: " + "x" * 200_000 + "\n" + GOOD,
     "long lines of text": "help:\n" + "  x\n" * 60_000 + GOOD,
     "long key": "x" * 200_000 + ": a\n" + GOOD,
+    "long names": f"stages: {{{'x' * 900}: {{use: tone, duration: 1s}}, {'x' * 901}: {{use: live}}}}",
     "long name": f"stages: {{{'x' * 900}: {{use: tone}}}}",
     "empty lines": "\n" * 200_000 + GOOD,
     "comments": "#\n" * 100_000 + GOOD,

@@ -142,7 +142,7 @@ def test_what_counts_is_what_a_reader_would_walk() -> None:
     ten = "[" + ", ".join(["a"] * 10) + "]"
     lines = [f"x0: &x0 {ten}"] + [f"x{n}: &x{n} [" + ", ".join([f"*x{n - 1}"] * 10) + "]" for n in range(1, 5)]
     assert not said("\n".join(lines[:3]))
-    assert said("\n".join(lines)) == ["g.yaml:5:10: error: the file holds too much"]
+    assert said("\n".join(lines)) == ["g.yaml:4:45: error: the file holds too much"]
 
 
 @pytest.mark.parametrize(
