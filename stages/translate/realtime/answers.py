@@ -1,0 +1,366 @@
+"""From a service's events to what is handed on: which sound an answer is about, and what was given before.
+
+An answer is what a service says about one utterance: a transcript, and a response of text and speech. Its parts
+do not name each other. They are put together by the order that the protocol promises: responses do not
+interleave. So a second text (or speech) opens the next answer, and closes the one before.
+
+Where an answer lies. Our own server tells (`start_frame`, `end_frame`, in the frames of its session). Of others
+it is an estimate: from the next sound behind the last answer to the end of that stretch, or to the end of a
+later one that is old enough to be answered. It errs to the early side, and what is kept to be sent again reaches
+back one answer more: what is believed unanswered is said twice at worst, what is believed answered is lost.
+
+After a cut the next session hears again what was not answered whole. Its answers are matched with what the
+last one said: by their places where both are known, else by their words, else by their order. Until that is
+settled an answer is held; then texts that were given are passed over, and speech goes on at the sample where it
+stopped. What matches nothing is new.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from pipeline.items import Mark, MarkKind
+from stages.translate.realtime.answer import Answer, Given, alike
+from stages.translate.realtime.events import (
+    SAMPLE_RATE_HZ,
+    AudioDelta,
+    AudioDone,
+    Payload,
+    SourceLanguageChanged,
+    TextDelta,
+    TextDone,
+    TranscriptCompleted,
+    TranscriptDelta,
+)
+from stages.translate.realtime.hearing import Hearing
+from stages.translate.realtime.replay import Replay
+
+__all__ = ["PORTS", "Answers"]
+
+PORTS = ("audio", "text", "transcript")
+NEAR_FRAMES = SAMPLE_RATE_HZ // 2
+"""Two sessions, which began in different places, may hear the end of one utterance so far apart."""
+HELD_BYTES = 60 * SAMPLE_RATE_HZ * 2
+"""Speech held at most while it is not known which answer it is of."""
+
+
+@define
+class Answers:
+    """`begin` a session, `take` its events, `cut` it; at the end of all, `finish`. Each gives what to hand on.
+
+    `wanted` says which parts of a response were asked for (`text`, `audio`); with neither, a transcript alone is
+    an answer. What is answered is covered in `replay`.
+    """
+
+    replay: Replay
+    hearing: Hearing
+    source_language: str
+    target_language: str
+    wanted: frozenset[str]
+    repeated: int = field(init=False, default=0)
+    unfinished: int = field(init=False, default=0)
+    exact: bool = field(init=False, default=False)
+    """Whether the service tells where its answers lie."""
+    _offset: int = field(init=False, default=0)
+    _settled: int = field(init=False, default=0)
+    utterances: int = field(init=False, default=0)
+    _open: list[Answer] = field(init=False, factory=list)
+    _earlier: list[Answer] = field(init=False, factory=list)
+    """What the sessions before said of the sound that this one hears again."""
+    _last: Answer | None = field(init=False, default=None)
+    _seen: set[str] = field(init=False, factory=set)
+    _never: frozenset[str] = field(init=False, default=frozenset())
+    """Parts that were asked for, and that no response had: some services leave text out."""
+    _watermark: int = field(init=False, default=0)
+    _out: list[Given] = field(init=False, factory=list)
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether an answer has begun that is not complete."""
+        return bool(self._open) or not all(self._is_given(answer) for answer in self._earlier)
+
+    def begin(self) -> list[Given]:
+        """A session begins, which will be sent what the window holds. Gives a gap for what is lost."""
+        lost_from, lost_to = self.replay.resume()
+        self._offset = self.replay.begin
+        if lost_to > lost_from:
+            self._forget_until(lost_to)
+            gap = Mark(MarkKind.GAP, self.replay.source(lost_from), SAMPLE_RATE_HZ, lost_to - lost_from)
+            self._out += [(port, gap) for port in PORTS]
+            self._mark()
+        return self._taken()
+
+    def take(self, payload: Payload, settled: int) -> list[Given]:
+        """An event came. All that was sent before the position `settled` is old enough to be answered."""
+        self._settled = settled
+        match payload:
+            case TranscriptDelta() | TranscriptCompleted():
+                self._hear(self._transcribed(), payload)
+            case TextDelta() | TextDone() if "text" in self.wanted:
+                self._hear(self._responding("text", payload), payload)
+            case AudioDelta() | AudioDone() if "audio" in self.wanted:
+                self._hear(self._responding("audio", payload), payload)
+            case SourceLanguageChanged(language):
+                self.source_language = language.lower()
+        while self._open and self._has_come(self._open[0]):
+            self._close(self._open[0])
+        return self._taken()
+
+    def rest(self, position: int) -> list[Given]:
+        """Nothing sounds before `position` that was not answered."""
+        if not self.outstanding and position > self.replay.answered:
+            self._last, self._earlier = None, []
+            self.replay.cover(position)
+            self._mark()
+        return self._taken()
+
+    def cut(self) -> None:
+        """The session has ended; the next says again what this one began, and what is not known to be over."""
+        begun = [answer for answer in self._open if answer.held is None and answer.begun]
+        if self._last is not None and _end(self._last) > self.replay.begin:
+            begun.append(self._last)
+        for answer in begun:
+            answer.again()
+        self._earlier = sorted([*self._earlier, *begun], key=lambda answer: answer.number)
+        self._open, self._last = [], None
+        self.replay.rewind()
+
+    def finish(self) -> list[Given]:
+        """Nothing more will come."""
+        for answer in [*self._earlier, *self._open]:
+            self._forget(answer)
+        self._open, self._earlier = [], []
+        return self._taken()
+
+    # --- which answer a part belongs to
+
+    def _transcribed(self) -> Answer:
+        """The first answer without a transcript; one that comes behind its response finds that closed."""
+        last = self._last
+        if not self._open and last is not None and "transcript" not in last.came | last.given:
+            return last
+        return next((answer for answer in self._open if "transcript" not in answer.came), None) or self._new()
+
+    def _responding(self, kind: str, payload: Payload) -> Answer:
+        """The answer whose response this is a part of; those before it are over."""
+        self._seen.add(kind)
+        told = self._told(payload)
+        there = next((answer for answer in self._open if _is_at(answer, told)), None)
+        for answer in [answer for answer in self._open if not answer.passthrough]:
+            if kind not in answer.came and there in (None, answer):
+                return answer
+            self._close(answer)
+        return self._new()
+
+    def _new(self) -> Answer:
+        answer = Answer(held=[] if self._earlier else None)
+        if answer.held is None:
+            self._number(answer)
+        self._open.append(answer)
+        return answer
+
+    def _number(self, answer: Answer) -> None:
+        self.utterances += 1
+        answer.number = self.utterances
+
+    # --- whether it was given before
+
+    def _hear(self, answer: Answer, payload: Payload) -> None:
+        if answer.held is None:
+            self._give(answer, payload)
+            return
+        answer.held.append(payload)
+        known, twin = self._find_twin(answer, payload)
+        if known:
+            self._settle(answer, twin)
+
+    def _find_twin(self, answer: Answer, payload: Payload) -> tuple[bool, Answer | None]:
+        """Whether `payload` tells if this is an answer given before, and which."""
+        told = self._told(payload)
+        if told is not None:
+            near = (earlier for earlier in self._earlier if _is_at(earlier, told))
+            return True, next(near, None) or self._first_without_place()
+        match payload:
+            case TranscriptCompleted(transcript=text):
+                return True, self._alike("transcript", text)
+            case TextDone(text=text):
+                return True, self._alike("text", text)
+            case AudioDone():
+                return True, next(iter(self._earlier), None)
+            case AudioDelta():
+                held = sum(len(each.data) for each in answer.held or () if isinstance(each, AudioDelta))
+                return held > HELD_BYTES, None
+        return False, None
+
+    def _alike(self, kind: str, text: str) -> Answer | None:
+        """The last that said about the same, else the first that did not come so far."""
+        told = (earlier for earlier in reversed(self._earlier) if kind in earlier.given)
+        same = next((earlier for earlier in told if alike(earlier.said(kind).text, text)), None)
+        return same or next((earlier for earlier in self._earlier if kind not in earlier.given), None)
+
+    def _first_without_place(self) -> Answer | None:
+        return next((earlier for earlier in self._earlier if not earlier.exact), None)
+
+    def _settle(self, answer: Answer, twin: Answer | None) -> Answer:
+        """`answer` is what `twin` was, or it is new; give what was held of it. Returns what takes its place."""
+        held, answer.held = answer.held or [], None
+        if twin is None:
+            self._number(answer)
+        else:
+            before = self._earlier[: self._earlier.index(twin)]
+            self._earlier = self._earlier[len(before) + 1 :]
+            for earlier in before:
+                self._forget(earlier)
+            self.repeated += self._is_given(twin)
+            self._open[self._open.index(answer)] = answer = twin
+        for payload in held:
+            self._give(answer, payload)
+        return answer
+
+    # --- handing on
+
+    def _give(self, answer: Answer, payload: Payload) -> None:
+        """Hand on what is new in `payload`."""
+        match payload:
+            case TranscriptDelta(delta):
+                self._out += answer.partial("transcript", delta, self._span(answer), self.source_language)
+            case TextDelta(delta):
+                self._out += answer.partial("text", delta, self._span(answer), self.target_language)
+            case TranscriptCompleted():
+                self._place(answer, payload)
+                self._complete(answer, payload)
+            case TextDone(text=text):
+                self._place(answer, payload)
+                answer.came.add("text")
+                self._out += answer.final("text", text, self._span(answer), self.target_language)
+            case AudioDelta(data):
+                self._place(answer, payload)
+                self._silence_others(answer)
+                self._out += answer.speech(data, self._span(answer)[0])
+            case AudioDone():
+                answer.came.add("audio")
+                self._out += answer.hush()
+
+    def _complete(self, answer: Answer, payload: TranscriptCompleted) -> None:
+        """A transcript; one that needs no translation is its own."""
+        answer.came.add("transcript")
+        language = (payload.language or self.source_language).lower()
+        self._out += answer.final("transcript", payload.transcript, self._span(answer), language)
+        answer.passthrough = payload.passthrough
+        if payload.passthrough:
+            self._out += answer.final("text", payload.transcript, self._span(answer), language)
+
+    def _silence_others(self, speaker: Answer) -> None:
+        """One speaks at a time: who was cut off, and is not taken up again, has ended."""
+        for answer in [*self._earlier, *self._open]:
+            if answer.speaking and answer is not speaker:
+                self.unfinished += 1
+                self._out += answer.hush()
+
+    def _span(self, answer: Answer) -> tuple[int, int]:
+        """The frames of the source's clock between which it lies, as far as is known yet."""
+        begin, end = answer.place or (self.hearing.next_sound(self._before(answer)), self.replay.sent)
+        start = max(self.replay.source(begin), self._watermark)
+        return start, max(start, self.replay.source_end(end))
+
+    # --- where it lies
+
+    def _told(self, payload: Payload) -> tuple[int, int] | None:
+        """The place that the service itself tells; no further than it was sent anything."""
+        if not isinstance(payload, TranscriptCompleted | TextDone):
+            return None
+        if payload.start_frame is None or payload.end_frame is None:
+            return None
+        start, end = (min(max(frame, 0) + self._offset, self.replay.sent) for frame in _range(payload))
+        return start, max(start, end)
+
+    def _place(self, answer: Answer, payload: Payload) -> None:
+        told = self._told(payload)
+        if told is not None:
+            answer.place, answer.exact, self.exact = told, True, True
+        elif answer.place is None:
+            answer.place = self._estimate(self._before(answer))
+
+    def _estimate(self, after: int) -> tuple[int, int]:
+        end = max(self.hearing.end(after, by=self.replay.sent), self.hearing.last_over(by=self._settled))
+        return min(self.hearing.next_sound(after), end), end
+
+    def _before(self, answer: Answer) -> int:
+        """Where the answers before it end."""
+        ends = [self.replay.answered]
+        for other in self._open:
+            if other is answer:
+                break
+            ends.append(_end(other))
+        return max(ends)
+
+    # --- what is over
+
+    def _has_come(self, answer: Answer) -> bool:
+        """Whether all of it has come that will."""
+        if answer.held is not None:
+            return False
+        if answer.passthrough or not self.wanted:
+            return "transcript" in answer.came
+        return self.wanted - (self._never - self._seen) <= answer.came
+
+    def _is_given(self, answer: Answer) -> bool:
+        wanted = {"transcript"} if answer.passthrough or not self.wanted else self.wanted
+        return wanted <= answer.given
+
+    def _close(self, answer: Answer) -> None:
+        """It is over; what it was about is answered."""
+        if answer.held is not None:
+            answer = self._settle(answer, next(iter(self._earlier), None))
+        self._open.remove(answer)
+        self._forget(answer)
+        if answer.came & self.wanted:
+            self._never = self.wanted - self._seen
+        before = self.replay.answered
+        end = answer.place[1] if answer.place else self._estimate(before)[1]
+        self.replay.cover(end, keep=None if answer.exact else before)
+        self.hearing.forget(min(self.replay.begin, self.replay.answered))
+        self._last = answer
+        self._forget_until(end)
+        self._mark()
+
+    def _forget(self, answer: Answer) -> None:
+        """Nothing more will come of it."""
+        self.unfinished += not self._is_given(answer)
+        if answer.speaking:
+            self._out += answer.hush()
+
+    def _forget_until(self, position: int) -> None:
+        over = [earlier for earlier in self._earlier if earlier.place and _end(earlier) <= position]
+        for earlier in over:
+            self._earlier.remove(earlier)
+            self._forget(earlier)
+
+    def _mark(self) -> None:
+        """Tell how far all is answered, between two utterances."""
+        waiting = [
+            answer for answer in [*self._earlier, *self._open] if answer.begun and not self._is_given(answer)
+        ]
+        if any(answer.speaking for answer in waiting):
+            return
+        starts = [answer.place[0] for answer in waiting if answer.place]
+        frame = self.replay.source(min([self.replay.answered, *starts]))
+        if frame > self._watermark:
+            self._watermark = frame
+            self._out += [(port, Mark(MarkKind.WATERMARK, frame, SAMPLE_RATE_HZ)) for port in PORTS]
+
+    def _taken(self) -> list[Given]:
+        out, self._out = self._out, []
+        return out
+
+
+def _end(answer: Answer) -> int:
+    return answer.place[1] if answer.place else 0
+
+
+def _is_at(answer: Answer, told: tuple[int, int] | None) -> bool:
+    return told is not None and answer.exact and abs(_end(answer) - told[1]) <= NEAR_FRAMES
+
+
+def _range(payload: TranscriptCompleted | TextDone) -> tuple[int, int]:
+    return payload.start_frame or 0, payload.end_frame or 0

@@ -1,0 +1,400 @@
+"""Translation by the realtime service as a stage: one input, one session at a time, and no word lost on the way.
+
+Tasks, and what is between them. One takes what comes in, at the pace of speech, into the replay window; one sends
+from the window to the session there is; `run` itself opens session after session and listens. What it hears goes
+through `Answers` to a task that hands it on, so that a reader who plays speech in real time does not stop the
+reading of the socket.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar, Literal
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from attrs import define, field
+
+from pipeline.caps import TEXT, AudioCaps, Caps, Port
+from pipeline.items import Audio, Mark, MarkKind
+from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
+from stages.languages import checked
+from stages.translate.realtime.answer import Given
+from stages.translate.realtime.answers import PORTS, Answers
+from stages.translate.realtime.backoff import Backoff, Pace
+from stages.translate.realtime.config import AUTO, api_key_or_env, session_config
+from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, SessionConfig
+from stages.translate.realtime.hearing import Hearing
+from stages.translate.realtime.line import Interrupted, Line, Opener, Refused, open_line
+from stages.translate.realtime.lines import Lines
+from stages.translate.realtime.replay import Replay
+from stages.translate.realtime.transport import DEFAULT_BASE_URL, SocketOptions, open_socket, service_url
+
+__all__ = ["Interpreter"]
+
+KEEP_ALIVE = SocketOptions(ping_interval_s=4, ping_timeout_s=5, close_timeout_s=1)
+"""A half-open connection is noticed within 9 s."""
+MESSAGE_FRAMES = SAMPLE_RATE_HZ // 10
+"""What the vendor's clients send at once."""
+CREDIT_S = 5.0
+TAIL_FRAMES = SAMPLE_RATE_HZ
+"""The silence behind the end of input in which a service notices that the last utterance is over."""
+EXACT_QUIET_S = 1.0
+"""`quiet_s` for a service that tells what it has answered."""
+MODALITIES = ("text", "audio")
+LATE_S = 8.0
+"""A service that tells no places has by then begun to answer, or it will not."""
+REST_FRAMES, MARGIN_FRAMES = 2 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // 2
+"""After so much silence nothing is to be answered, up to a little before the next sound."""
+TICK_S = 0.2
+BASE_S, CAP_S = 0.2, 20.0
+MOST_PATIENCE = 16
+OUT_ITEMS = 512
+"""Between listening and handing on, in blocks of at most 200 ms: a minute and a half of speech."""
+SHOWN_CHARS = 300
+
+
+def _check_source(language: str) -> str | None:
+    return None if language == AUTO else checked(language)
+
+
+@define(kw_only=True)
+class Interpreter:
+    """Translate speech by a realtime service: `audio` is the spoken translation, `text` its words, and
+    `transcript` what was said. All carry times of the source.
+
+    Sound is kept until it is answered. When the connection is cut, hangs, or the service falls silent, another
+    session is opened and gets what was not answered; what was given already is not given again.
+    """
+
+    source_language: str = option(
+        help="the language spoken; auto lets the service find out, which needs `mode: slow`",
+        check=_check_source,
+        example="en-us",
+    )
+    target_language: str = option(help="the language to translate into", check=checked, example="pt-br")
+    mode: Literal["fast", "slow"] = option(
+        "fast", help="fast is ready at once, for fewer languages; slow boots for half a minute and knows all"
+    )
+    voice_id: int | None = option(None, help="the number of a cloned voice; without it, a built-in one")
+    api_key: str | None = option(None, help="the key of your account; without it, CAMB_API_KEY", secret=True)
+    base_url: str = option(DEFAULT_BASE_URL, help="the address of the service, such as ws://127.0.0.1:8765")
+    lead_s: float = option(
+        0.5, help="how far ahead of real time a file is sent; services expect speech", check=between(0, 30, "s")
+    )
+    replay_s: float = option(
+        30.0, help="how much unanswered sound is kept, to send it again after a cut", check=between(1, 300, "s")
+    )
+    when_full: Literal["drop_oldest", "block"] = option(
+        "drop_oldest",
+        help="in an outage longer than `replay_s`: drop_oldest loses, and counts, what a live speaker said first; "
+        "block makes a file wait, and loses nothing",
+    )
+    silent_after_s: float = option(
+        20.0, help="speech that nothing answers for so long: open another session", check=between(1, 600, "s")
+    )
+    ready_within_s: Duration = option(
+        Duration(180), help="how long a session may boot; a cloned voice takes minutes when it is first used"
+    )
+    give_up_s: Duration = option(Duration(300), help="how long to try for another session before the run fails")
+    quiet_s: float = option(
+        5.0, help="at the end of input: so long nothing came, and no answer is owed", check=between(0, 600, "s")
+    )
+    deadline_s: float = option(
+        30.0, help="at the end of input: how long to wait for answers that are owed", check=between(0, 3600, "s")
+    )
+    spare: bool = option(False, help="keep a second session ready, so that in `mode: slow` a cut costs no boot")
+
+    _open: Opener = field(default=open_socket, repr=False)
+    _dice: Callable[[], float] = field(factory=lambda: random.Random().random, repr=False)
+    _key: str = field(init=False, default="", repr=False)
+    _replay: Replay = field(init=False, repr=False)
+    _hearing: Hearing = field(init=False, factory=Hearing, repr=False)
+    _answers: Answers = field(init=False, repr=False)
+    _lines: Lines = field(init=False, repr=False)
+    _line: Line | None = field(init=False, default=None, repr=False)
+    """The session that is sent to."""
+    _changed: anyio.Event = field(init=False, factory=lambda: anyio.Event(), repr=False)
+    _marks: deque[tuple[int, Mark]] = field(init=False, factory=deque, repr=False)
+    """What came between the sound and is handed on, with the position that must be answered before."""
+    _ended_at: float | None = field(init=False, default=None)
+    _tail: int = field(init=False, default=0)
+    """Frames of silence sent in this session behind the end of input."""
+    _heard_at: float = field(init=False, default=0.0)
+    """When the session began, said something, or, at the end of input, had all that it needs."""
+    _owed_since: float | None = field(init=False, default=None)
+    _sent_when_heard: int = field(init=False, default=0)
+    _patience: int = field(init=False, default=1)
+    _errors: int = field(init=False, default=0)
+    _said: str = field(init=False, default="")
+    """The last error that this session's service told."""
+    _end: str = field(init=False, default="")
+    """How it ended."""
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
+
+    def __attrs_post_init__(self) -> None:
+        self._replay = Replay(round(self.replay_s * SAMPLE_RATE_HZ))
+        self._answers = self._new_answers(frozenset())
+        self._lines = Lines(self._fresh_line, self._new_backoff(), self.give_up_s, _shown)
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        """Audio and two texts. Raises ValueError for what the service cannot do."""
+        self._configuration(frozenset(MODALITIES))
+        service_url(self.base_url, self.mode)
+        return {"audio": AudioCaps(SAMPLE_RATE_HZ, 1), "text": TEXT, "transcript": TEXT}
+
+    # --- what it tells
+
+    @property
+    def status(self) -> str:
+        status = self._end or self._lines.status
+        return f"{status}; the service says: {self._said}" if self._said else status
+
+    def losses(self) -> Mapping[str, int]:
+        return {"outage longer than the replay window": self._replay.lost}
+
+    def counts(self) -> Mapping[str, int]:
+        told = {
+            "sessions": self._lines.sessions,
+            "spare sessions used": self._lines.spares_used,
+            "utterances": self._answers.utterances,
+            "utterances answered in part": self._answers.unfinished,
+            "answers given before, passed over": self._answers.repeated,
+            "errors from the service": self._errors,
+            f"ended: {self._end}": bool(self._end),
+        }
+        return {what: int(count) for what, count in told.items() if count}
+
+    # --- the work
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        """Raises: StageError where there is no session to be had: 2 for what was asked for, 69 for the service."""
+        self._prepare(outbox)
+        give, given = anyio.create_memory_object_stream[Given](OUT_ITEMS)
+        try:
+            async with anyio.create_task_group() as tasks:
+                handed_on = anyio.Event()
+                tasks.start_soon(_hand_on, given, outbox, handed_on)
+                tasks.start_soon(self._take, inbox)
+                tasks.start_soon(self._send)
+                if self.spare:
+                    tasks.start_soon(self._lines.keep_spare, tasks, self._new_backoff())
+                async with give:
+                    await self._converse(give)
+                await handed_on.wait()
+                tasks.cancel_scope.cancel()
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+
+    def _prepare(self, outbox: Outbox) -> None:
+        wanted = frozenset(port for port in MODALITIES if outbox.wanted(port))
+        self._answers = self._new_answers(wanted)
+        try:
+            self._key = api_key_or_env(self.api_key)
+            self._configuration(wanted)
+        except ValueError as wrong:
+            raise StageError(f"translate: {wrong}", code=2) from wrong
+
+    def _configuration(self, wanted: frozenset[str]) -> SessionConfig:
+        return session_config(
+            source_language=self.source_language,
+            target_language=self.target_language,
+            output_modalities=[modality for modality in MODALITIES if modality in wanted] or ["text"],
+            mode=self.mode,
+            voice_id=self.voice_id,
+        )
+
+    def _new_answers(self, wanted: frozenset[str]) -> Answers:
+        source, target = self.source_language.lower(), self.target_language.lower()
+        return Answers(self._replay, self._hearing, "" if source == AUTO else source, target, wanted)
+
+    def _new_backoff(self) -> Backoff:
+        return Backoff(BASE_S, CAP_S, self._dice)
+
+    def _fresh_line(self, starting: Callable[[], None]) -> AbstractAsyncContextManager[Line]:
+        config, url = self._configuration(self._answers.wanted), service_url(self.base_url, self.mode)
+        return open_line(self._open, url, KEEP_ALIVE, config, self._key, self.ready_within_s, starting)
+
+    def _tell(self) -> None:
+        """Wake who waits for the window or for a session."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    # --- what comes in
+
+    async def _take(self, inbox: Inbox) -> None:
+        """Fill the window, no faster than speech is spoken."""
+        pace = Pace(SAMPLE_RATE_HZ, self.lead_s, CREDIT_S)
+        async for item in inbox:
+            if isinstance(item, Audio):
+                for piece in _pieces(item):
+                    await anyio.sleep(pace.wait_s(piece.frames, anyio.current_time()))
+                    await self._room_for(piece.frames)
+                    self._replay.add(piece)
+                    self._hearing.feed(piece.samples)
+                    self._tell()
+            elif isinstance(item, Mark) and item.kind in (MarkKind.GAP, MarkKind.FLUSH):
+                self._marks.append((self._replay.end, item))
+        self._ended_at = anyio.current_time()
+        self._tell()
+
+    async def _room_for(self, frames: int) -> None:
+        """Wait while the window is full of what no session has got; in an outage, as `when_full` says."""
+        while self._replay.room < frames:
+            outage = self._line is None and self._lines.sessions > 0
+            if outage and self.when_full == "drop_oldest":
+                return
+            await self._changed.wait()
+
+    # --- what goes to the service
+
+    async def _send(self) -> None:
+        """Send what the window holds to the session there is; for ever."""
+        while True:
+            line = self._line
+            if line is None or not (self._replay.unsent or self._ended_at is not None):
+                await self._changed.wait()
+                continue
+            try:
+                await self._send_next(line)
+            except (Refused, Interrupted):  # who listens to this line learns it as well, and looks for another
+                while self._line is line:
+                    await self._changed.wait()
+
+    async def _send_next(self, line: Line) -> None:
+        """The next piece of sound; behind the end of input silence, as from a microphone that is left on."""
+        over = not self._replay.unsent
+        await anyio.sleep(MESSAGE_FRAMES / SAMPLE_RATE_HZ if over else line.wait_s(MESSAGE_FRAMES))
+        if line is not self._line:
+            return
+        pcm = self._replay.take(MESSAGE_FRAMES)
+        await line.send(pcm or bytes(2 * MESSAGE_FRAMES), self._replay.sent)
+        self._tail += 0 if pcm else MESSAGE_FRAMES
+        if self._tail == TAIL_FRAMES:
+            self._heard_at = anyio.current_time()
+        self._tell()
+
+    # --- sessions
+
+    async def _converse(self, give: ObjectSendStream[Given]) -> None:
+        """Session after session, until all is answered or nobody hopes for it any more. Raises StageError."""
+        while not self._end:
+            try:
+                async with self._lines.next() as line:
+                    await self._talk(line, give)
+            except Refused as refused:
+                raise self._lines.refuse(refused) from None
+            except Interrupted as interrupted:
+                await self._lines.wait(interrupted)
+        await self._give(give, self._answers.finish())
+        await self._give_marks(give, self._replay.end)
+
+    async def _talk(self, line: Line, give: ObjectSendStream[Given]) -> None:
+        """Have a session, to the end of all or its own. Raises Refused, Interrupted."""
+        await self._give(give, self._answers.begin())
+        self._line, self._tail, self._said = line, 0, ""
+        self._heard_at, self._owed_since = anyio.current_time(), None
+        self._tell()
+        try:
+            while not self._end:
+                await self._listen(line, give)
+                self._end = self._how_it_ends(anyio.current_time())
+        finally:
+            self._line = None
+            self._answers.cut()
+            self._tell()
+
+    async def _listen(self, line: Line, give: ObjectSendStream[Given]) -> None:
+        """Hand on what comes next, and see now and then what does not come. Raises Refused, Interrupted."""
+        payload = None
+        with anyio.move_on_after(TICK_S):
+            payload = await line.receive()
+        if isinstance(payload, ErrorEvent):
+            self._errors += 1
+            self._said = _shown(payload.message)
+        elif payload is not None:
+            self._heard_at, self._sent_when_heard, self._patience = anyio.current_time(), self._replay.sent, 1
+            await self._give(give, self._answers.take(payload, line.settled(LATE_S)))
+        self._lines.is_well(answered=payload is not None and not isinstance(payload, ErrorEvent))
+        await self._give(give, self._answers.rest(self._quiet_until(line)))
+        self._check_silence(anyio.current_time())
+
+    def _quiet_until(self, line: Line) -> int:
+        """The position up to which no answer is to be expected any more."""
+        answered = self._replay.answered
+        quiet = self._hearing.next_sound(answered) - MARGIN_FRAMES
+        if quiet - answered < REST_FRAMES:
+            quiet = answered
+        if not self._answers.exact:
+            old = self._hearing.last_over(by=line.settled(LATE_S))
+            quiet = max(quiet, min(old, self._sent_when_heard))
+        return min(quiet, self._replay.sent)
+
+    def _check_silence(self, now: float) -> None:
+        """Raises Interrupted where an answer has been owed for too long, and nothing at all came meanwhile."""
+        owed = self._answers.outstanding or self._hearing.is_owed(self._replay.answered, self._heard_by_service)
+        if not owed:
+            self._owed_since = None
+            return
+        if self._owed_since is None:
+            self._owed_since = now
+        silent_s = now - max(self._owed_since, self._heard_at)
+        if silent_s > self.silent_after_s * self._patience:
+            # It may have heard no speech where we hear some sound: ask again, but less and less often.
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            raise Interrupted(f"the service has been silent for {silent_s:.0f} s")
+
+    @property
+    def _heard_by_service(self) -> int:
+        return self._replay.sent + self._tail
+
+    def _how_it_ends(self, now: float) -> str:
+        """How the conversation has ended; empty while it goes on."""
+        if self._ended_at is None or self._replay.unsent or self._tail < TAIL_FRAMES:
+            return ""
+        quiet_s = now - self._heard_at
+        unanswered = self._hearing.sounds(self._replay.answered, self._replay.end)
+        if not unanswered and not self._answers.outstanding:
+            needed_s = min(self.quiet_s, EXACT_QUIET_S) if self._answers.exact else self.quiet_s
+            return "all is answered" if quiet_s >= needed_s else ""
+        if now - self._ended_at >= self.deadline_s and quiet_s >= self.quiet_s:
+            return "answers were owed at the deadline"
+        return ""
+
+    # --- handing on
+
+    async def _give(self, give: ObjectSendStream[Given], items: Iterable[Given]) -> None:
+        for port, item in items:
+            if isinstance(item, Mark) and item.kind is MarkKind.WATERMARK:
+                await self._give_marks(give, self._replay.answered)
+            await give.send((port, item))
+
+    async def _give_marks(self, give: ObjectSendStream[Given], answered: int) -> None:
+        """Hand on the marks that came in before the position `answered`."""
+        while self._marks and self._marks[0][0] <= answered:
+            mark = self._marks.popleft()[1]
+            for port in PORTS:
+                await give.send((port, mark))
+
+
+async def _hand_on(given: ObjectReceiveStream[Given], outbox: Outbox, done: anyio.Event) -> None:
+    async with given:
+        async for port, item in given:
+            await outbox.send(item, port)
+    done.set()
+
+
+def _shown(said: str) -> str:
+    """What a service says, in one line that is not too long."""
+    line = " ".join(said.split())
+    return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."
+
+
+def _pieces(audio: Audio) -> Iterator[Audio]:
+    """`audio` in pieces of one message."""
+    for begin in range(0, audio.frames, MESSAGE_FRAMES):
+        yield Audio(audio.samples[begin : begin + MESSAGE_FRAMES], audio.start + begin, audio.rate)
