@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+import numpy as np
 from attrs import define, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
@@ -40,6 +41,8 @@ class Echo:
         return {"audio": AudioCaps(_RATE, 1), "text": TEXT, "transcript": TEXT}
 
     def feed(self, item: Audio) -> Iterator[Out]:
+        if self._held and self._held[-1].end != item.start:
+            yield from self.flush()
         most = self.utterance_ms * _RATE // 1000
         begin = 0
         while begin < item.frames:
@@ -54,16 +57,15 @@ class Echo:
         """The utterance that is going on, as it is."""
         if not self._held:
             return
-        self._utterance += 1
-        start_ms, end_ms = self._held[0].start_ms, self._held[-1].end_ms
-        said = f"utterance {self._utterance}, {self._frames / _RATE:.1f} s"
-        source, target = canonical(self.source_language), canonical(self.target_language)
-        yield Out("transcript", Text(said, start_ms, end_ms, source, self._utterance))
-        yield Out("text", Text(f"[{target}] {said}", start_ms, end_ms, target, self._utterance))
-        for audio in self._held:
-            yield Out("audio", audio)
-        end = Mark(MarkKind.UTTERANCE_END, self._held[-1].end, _RATE)
+        whole = Audio(np.concatenate([audio.samples for audio in self._held]), self._held[0].start, _RATE)
         self._held, self._frames = [], 0
+        self._utterance += 1
+        said = f"utterance {self._utterance}, {whole.frames / _RATE:.1f} s"
+        source, target = canonical(self.source_language), canonical(self.target_language)
+        yield Out("transcript", Text(said, whole.start_ms, whole.end_ms, source, self._utterance))
+        yield Out("text", Text(f"[{target}] {said}", whole.start_ms, whole.end_ms, target, self._utterance))
+        yield Out("audio", whole)
+        end = Mark(MarkKind.UTTERANCE_END, whole.end, _RATE)
         yield from (Out(port, end) for port in _PORTS)
 
     def mark(self, mark: Mark) -> Iterator[Out]:

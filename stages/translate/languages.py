@@ -50,7 +50,7 @@ class Route:
         return f"pip install 'dragoman[{extras}]'"
 
 
-# Measured on recordings: chrF of es-en 47 and of fr-en 39 through Whisper's own translation; English and Portuguese
+# Measured on recordings: chrF of es-en 47, of fr-en 39 through Whisper's own translation; English and Portuguese
 # judged good, sentence by sentence. The others run, and were often wrong; Arabic and Korean are not verified.
 _QUALITY: dict[tuple[str, str], Quality] = {
     ("en", "pt"): "good",
