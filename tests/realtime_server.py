@@ -302,10 +302,11 @@ async def _play(service: Service, script: Script, stream: ByteStream, tls: ssl.S
     response = protocol.accept(request) if refusal is None else protocol.reject(refusal[0], "no\n")
     response.headers.update(refusal[1] if refusal else {})
     protocol.send_response(response)
+    if refusal is None:
+        service._add(peer)
     await peer._flush()
     if refusal is not None:
         return
-    service._add(peer)
     async with anyio.create_task_group() as group:
         group.start_soon(peer._read)
         try:

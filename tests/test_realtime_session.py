@@ -473,9 +473,15 @@ async def test_what_the_block_raises_comes_out_as_it_is() -> None:
     assert closed == [Closed(1000)]
 
 
-async def test_cancelled_it_ends() -> None:
-    async with scripted(stay) as service:
+async def test_cancelled_it_ends_for_all_who_wait() -> None:
+    ended: list[str] = []
+
+    async def iterate() -> None:
+        ended.extend([event.type async for event in session])
+
+    async with scripted(stay) as service, anyio.create_task_group() as group:
         session = await to(service)
+        group.start_soon(iterate)
         with anyio.CancelScope() as scope:
             async with session:
                 await session.wait_until_ready()
@@ -485,6 +491,7 @@ async def test_cancelled_it_ends() -> None:
         assert session.is_closed
         with pytest.raises(SocketClosed):
             await session.send_audio(b"\0\0")
+    assert ended[:2] in ([], ["session.created"], ["session.created", "session.updated"])
 
 
 # --- streaming
@@ -520,6 +527,15 @@ async def test_streaming_stops_when_the_connection_ends_though_the_source_waits(
     async with scripted(script) as service, await to(service) as session:
         with pytest.raises(SocketClosed, match="closed with 1001: going down"):
             await session.stream_audio(source)
+    assert source.closed
+
+
+async def test_streaming_ends_quietly_when_we_close() -> None:
+    source = Endless()
+    async with scripted(stay) as service, await to(service) as session, anyio.create_task_group() as group:
+        group.start_soon(session.stream_audio, source)
+        await service.peers[0].heard(4800)
+        await session.close()
     assert source.closed
 
 

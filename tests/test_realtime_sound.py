@@ -122,4 +122,4 @@ async def file_to_file(url: str, talk: Path, translated: Path, say: Callable[[st
         async with session:
             await session.wait_until_ready()
             await session.stream_audio(FileAudio(talk))
-            await session.wait_until_quiet(0.2)
+            await session.wait_until_quiet(0.5)

@@ -26,7 +26,7 @@ from tests.realtime_server import Peer, Script, hang_up, refuse, scripted
 
 pytestmark = pytest.mark.anyio
 KEY = "k-canary-4711"
-QUICK = SocketOptions(ping_interval_s=0.05, ping_timeout_s=0.2, close_timeout_s=0.1)
+QUICK = SocketOptions(ping_interval_s=0.05, ping_timeout_s=0.5, close_timeout_s=0.1)
 
 
 # --- addresses

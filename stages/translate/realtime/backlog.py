@@ -26,7 +26,8 @@ class Backlog:
     held_bytes: int = field(init=False, default=0)
     stalls: int = field(init=False, default=0)
     _events: deque[tuple[Event, int]] = field(init=False, factory=deque)
-    _changed: anyio.Event = field(init=False, factory=anyio.Event)
+    _awaited: anyio.Event | None = field(init=False, default=None)
+    """Where somebody waits, which is seldom: an event for each change would be most of what this costs."""
     _closed: bool = field(init=False, default=False)
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class Backlog:
         if self.held_bytes > self.limit_bytes:
             self.stalls += 1
         while self.held_bytes > self.limit_bytes:
-            await self._changed.wait()
+            await self._change()
         self._events.append((event, size_bytes + _OBJECT_BYTES))
         self.held_bytes += size_bytes + _OBJECT_BYTES
         self._ring()
@@ -46,7 +47,7 @@ class Backlog:
         while not self._events:
             if self._closed:
                 return None
-            await self._changed.wait()
+            await self._change()
         event, held = self._events.popleft()
         self.held_bytes -= held
         self._ring()
@@ -57,6 +58,11 @@ class Backlog:
         self._closed = True
         self._ring()
 
+    async def _change(self) -> None:
+        self._awaited = self._awaited or anyio.Event()
+        await self._awaited.wait()
+
     def _ring(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        if self._awaited is not None:
+            self._awaited.set()
+            self._awaited = None

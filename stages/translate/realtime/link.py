@@ -58,6 +58,8 @@ class Link:
     arrived: Backlog
     ended: Closed | None = field(init=False, default=None)
     """How the connection ended."""
+    leaving: bool = field(init=False, default=False)
+    """It ends because we wanted it to."""
     last_sign: float = field(init=False, default=0.0)
     """When something was last sent or received, on the event loop's clock."""
     _socket: Socket | None = field(init=False, default=None)
@@ -91,6 +93,7 @@ class Link:
     async def close(self) -> None:
         """Say goodbye. What the service has not sent by then is lost."""
         if self._socket is not None:
+            self.leaving = True
             await self._socket.close()
 
     async def send(self, message: ClientMessage) -> None:

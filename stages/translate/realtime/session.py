@@ -40,7 +40,7 @@ from stages.translate.realtime.events import (
 from stages.translate.realtime.handlers import AnyHandler, Handler, Handlers
 from stages.translate.realtime.link import Link
 from stages.translate.realtime.protocol import ClientProtocol
-from stages.translate.realtime.transport import DEFAULT_BASE_URL, SocketOptions, service_url
+from stages.translate.realtime.transport import DEFAULT_BASE_URL, SocketClosed, SocketOptions, service_url
 
 __all__ = ["RealtimeSession", "connect"]
 
@@ -199,7 +199,11 @@ class RealtimeSession:
             except Exception:
                 await self._leave()
                 raise
-            await self._leave()
+            else:
+                await self._leave()
+            finally:
+                self._told.set()
+                self._unread.close()
 
     async def _leave(self) -> None:
         await self.close()
@@ -254,7 +258,7 @@ class RealtimeSession:
     # --- what is sent
 
     async def stream_audio(self, source: AsyncIterable[bytes | Audio]) -> None:
-        """Send all of `source`, once the service is ready, and close it.
+        """Send all of `source`, once the service is ready, and close it. Ends early where the session is left.
 
         Raises: what `wait_until_ready` and `send_audio` raise; SocketClosed as soon as the connection ends.
         """
@@ -265,6 +269,9 @@ class RealtimeSession:
                     await self.send_audio(chunk)
             if scope.cancelled_caught:
                 self._link.check_open()
+        except SocketClosed:
+            if not self._link.leaving:
+                raise
         finally:
             with anyio.move_on_after(LEAVE_S, shield=True):
                 await _close(source)

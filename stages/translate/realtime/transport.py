@@ -5,7 +5,7 @@ opened, `SocketClosed` where one has ended. A key never gets into either of them
 prints headers and first messages at DEBUG, so it is given a logger that lets none of that through.
 
 Keep-alive pings find a half-open connection while nothing is sent. While something is, they wait behind it, so
-a frame that cannot be sent within `ping_timeout_s` ends the connection too.
+a connection that takes nothing for `ping_timeout_s` is ended too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from anyio import CancelScope, fail_after, get_cancelled_exc_class, move_on_after
-from attrs import field, frozen
+from anyio import CancelScope, create_task_group, current_time, get_cancelled_exc_class, move_on_after, sleep
+from attrs import define, field, frozen
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -92,6 +92,7 @@ class SocketOptions:
     """How a connection is opened and kept. `proxy`: True for the system's, None for none, or its address.
 
     `ssl` replaces the usual checking of certificates. `headers` go with the upgrade; their values never show.
+    A connection that is half open is noticed within `ping_interval_s + ping_timeout_s + close_timeout_s`.
     """
 
     open_timeout_s: float = 10.0
@@ -134,20 +135,28 @@ async def open_socket(url: str, options: SocketOptions | None = None) -> AsyncIt
     """
     options = options or SocketOptions()
     connect, shut, cut = _trio_client() if _on_trio() else _asyncio_client()
+    failure: Exception | None = None
     async with AsyncExitStack() as stack:
         with _refusals(url, options):
             connection = await stack.enter_async_context(connect(url, **_arguments(options)))
         opened = _WebSocket(connection, options, shut, cut)
-        try:
-            yield opened
-        except BaseException:
-            with CancelScope(shield=True):
-                await opened.leave(PARTING_S)
-            raise
-        await opened.close()
+        async with create_task_group() as group:
+            group.start_soon(opened.watch)
+            try:
+                yield opened
+            except Exception as error:  # noqa: BLE001 - raised again below: a task group would wrap it
+                failure = error
+            except BaseException:
+                with CancelScope(shield=True):
+                    await opened.leave(PARTING_S)
+                raise
+            await (opened.close() if failure is None else opened.leave(PARTING_S))
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
-@frozen
+@define(eq=False)
 class _WebSocket:
     """A connection of `websockets`. `shut` and `cut` end it, with and without a goodbye."""
 
@@ -155,23 +164,45 @@ class _WebSocket:
     options: SocketOptions
     shut: Callable[[Any, int, str], Awaitable[None]]
     cut: Callable[[Any], Awaitable[None]]
+    _sending: int = field(init=False, default=0)
+    _progress: float = field(init=False, default=0.0)
+    """When a send last began with none before it, or was done."""
+    _stuck: bool = field(init=False, default=False)
+    _ended: type[Exception] = field(init=False, factory=lambda: _connection_closed())
 
     async def send(self, frame: str | bytes) -> None:
+        if not self._sending:
+            self._progress = current_time()
+        self._sending += 1
         try:
-            with fail_after(self.options.ping_timeout_s):
-                with _endings():
-                    await self.connection.send(frame)
-        except TimeoutError:
-            await self._cut()
-            raise SocketClosed(BROKEN, f"nothing could be sent for {self.options.ping_timeout_s:g} s") from None
+            await self.connection.send(frame)
+        except self._ended as closed:
+            raise self._closed(closed) from None
         except get_cancelled_exc_class():
             await self._cut()
             raise
+        finally:
+            self._sending -= 1
+            self._progress = current_time()
 
     async def receive(self) -> str | bytes:
-        with _endings():
+        try:
             frame: str | bytes = await self.connection.recv()
-            return frame
+        except self._ended as closed:
+            raise self._closed(closed) from None
+        return frame
+
+    async def watch(self) -> None:
+        """Cut the connection when it takes nothing any more.
+
+        This looks now and then, because a deadline on every `send` costs as much as the sending.
+        """
+        limit = self.options.ping_timeout_s
+        while True:
+            await sleep(limit / 8)
+            if self._sending and current_time() - self._progress > limit:
+                self._stuck = True
+                await self._cut()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self.leave(self.options.close_timeout_s, code, reason)
@@ -188,9 +219,24 @@ class _WebSocket:
         with CancelScope(shield=True):
             await self.cut(self.connection)
 
+    def _closed(self, closed: Any) -> SocketClosed:
+        """What `websockets` says of a connection that has ended."""
+        if closed.rcvd is not None:
+            return SocketClosed(closed.rcvd.code, closed.rcvd.reason)
+        if self._stuck:
+            return SocketClosed(BROKEN, f"nothing could be sent for {self.options.ping_timeout_s:g} s")
+        ours = closed.sent.reason if closed.sent is not None else ""
+        return SocketClosed(BROKEN, ours or _why(closed.__cause__) or "the connection broke")
+
 
 def _fitting(reason: str) -> str:
     return reason.encode()[:REASON_LIMIT_BYTES].decode(errors="ignore")
+
+
+def _connection_closed() -> type[Exception]:
+    from websockets.exceptions import ConnectionClosed
+
+    return ConnectionClosed
 
 
 # --- the two clients of websockets -----------------------------------------------------------------------
@@ -271,20 +317,6 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
 
 
 # --- errors, told plainly -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _endings() -> Iterator[None]:
-    """What `websockets` raises for a connection that has ended, as SocketClosed."""
-    from websockets.exceptions import ConnectionClosed
-
-    try:
-        yield
-    except ConnectionClosed as closed:
-        if closed.rcvd is not None:
-            raise SocketClosed(closed.rcvd.code, closed.rcvd.reason) from None
-        ours = closed.sent.reason if closed.sent is not None else ""
-        raise SocketClosed(BROKEN, ours or _why(closed.__cause__) or "the connection broke") from None
 
 
 @contextmanager
