@@ -117,8 +117,9 @@ class _Writer:
 
     def _outputs(self) -> Iterator[tuple[str, Caps]]:
         """What the stages so far give, as `from:` names it; of one stage the main port last: it is the nearest."""
-        loaded = self._load()
-        check = Check(loaded.graph.nodes)
+        if not self.sketch.stages:
+            return
+        check = Check(self._load().graph.nodes)
         check.problems()
         for name in self.sketch.stages:
             for number, (port, caps) in reversed(list(enumerate(check.outputs.get(name, {}).items()))):

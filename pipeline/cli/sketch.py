@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def literal(value: object) -> str:
-    """`value` as YAML that means just that: a `$` in it refers to nothing, and a number needs no quotes."""
+    """`value` as the YAML of an option or a default: a `$` in it refers to nothing, and a number needs no quotes."""
     text = str(value)
     return text if _NUMBER.fullmatch(text) else render(value).replace("$", "$$")
 
@@ -70,7 +70,7 @@ class Sketch:
         """The whole file."""
         lines = [f"name: {render(self.name)}"]
         if self.help:
-            lines.append(f"help: {literal(self.help)}")
+            lines.append(f"help: {render(self.help)}")
         if self.params:
             lines += ["params:", *_column({name: _param(param) for name, param in self.params.items()})]
         lines += ["stages:", *_column({name: stage.as_yaml() for name, stage in self.stages.items()})]
@@ -87,7 +87,7 @@ def _free(wish: str, taken: Mapping[str, object]) -> str:
 
 def _param(param: SketchedParam) -> str:
     default = [f"default: {literal(param.default)}"] if param.default else []
-    return f"{{{', '.join([*default, f'help: {literal(param.help)}'])}}}"
+    return f"{{{', '.join([*default, f'help: {render(param.help)}'])}}}"
 
 
 def _column(entries: Mapping[str, str]) -> list[str]:

@@ -18,7 +18,7 @@ from pipeline.ledger import EdgeLine, Report
 from pipeline.runner import Execution
 from pipeline.stage import StageError
 
-__all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "snapshot"]
+__all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
 
 
 @frozen
@@ -82,7 +82,7 @@ def snapshot(execution: Execution) -> Snapshot:
     return Snapshot(
         graph=report.graph,
         wall_s=report.wall_s,
-        done_s=read_s * _share_through(report, sources),
+        done_s=read_s * share_through(report, sources),
         total_s=read_s if report.stopped else total_s,  # stopped, no more than that will come
         queues=_queues(report.edges),
         dropped_s=sum(edge.dropped / edge.rate_hz for edge in report.edges if edge.rate_hz and not edge.tap),
@@ -108,7 +108,7 @@ def _queues(edges: Sequence[EdgeLine]) -> list[Queue]:
     return sorted(full, key=lambda queue: (queue.audio_s, queue.texts), reverse=True)
 
 
-def _share_through(report: Report, sources: set[str]) -> float:
+def share_through(report: Report, sources: set[str]) -> float:
     """How much of what the sources have read has come to the end of the slowest way through the graph.
 
     A file is read long before it is spoken. What waits on an edge tells how much of what came to it is done,
@@ -165,7 +165,6 @@ async def attend(execution: Execution, view: View) -> Outcome:
 async def _look(execution: Execution, view: View, faults: list[Exception]) -> None:
     done_s = 0.0
     while True:
-        await anyio.sleep(view.every_s)
         shot = snapshot(execution)
         done_s = max(done_s, shot.done_s)  # more can come onto an edge than goes off it: that is no step back
         try:
@@ -174,6 +173,7 @@ async def _look(execution: Execution, view: View, faults: list[Exception]) -> No
             faults.append(StageError("nobody reads standard output any more"))
             execution.stop()
             return
+        await anyio.sleep(view.every_s)
 
 
 @define
@@ -198,6 +198,7 @@ class _Interrupts:
             self.view.say(f"stopping{': waiting for ' if waiting else ''}{waiting} (Ctrl-C again to end at once)")
         elif self.count == 2:
             self.execution.cancel()
+            self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
             os._exit(Exit.INTERRUPTED)
 

@@ -1,0 +1,261 @@
+"""The commands that look at things: validate, list, languages, doctor, schema, completion; and their pieces."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import doctor, graphs
+from pipeline.cli import problems as shown
+from pipeline.cli.columns import columns, width
+from pipeline.cli.graphs import shipped
+from pipeline.cli.json_lines import JsonLines
+from pipeline.cli.main import cli
+from pipeline.cli.paint import paint
+from pipeline.cli.words import clock, plural, seconds, times
+from pipeline.load import load
+from pipeline.problems import Problem, Where
+from stages import KINDS
+
+
+def invoke(*arguments: str, **more: Any) -> Any:
+    return CliRunner().invoke(cli, arguments, **more)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+# --- validate
+
+
+def test_every_shipped_graph_is_right_without_a_word_about_it() -> None:
+    result = invoke("validate", "--deny-warnings", *shipped())
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "dub: ok (4 stages)"
+
+
+def test_every_mistake_is_told_with_its_place_and_the_exit_code_is_78(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("stages:\n  a: {use: tone, duration: no}\n  b: {use: gian, from: a}\n")
+    result = invoke("validate", str(bad), "dub")
+    assert result.exit_code == 78
+    assert f"{bad}:2:28: error: " in result.stdout
+    assert f"{bad}:3:12: error: " in result.stdout
+    assert "did you mean 'gain'?" in result.stdout
+    assert "\n" + " " * 4 + " " * 27 + "^\n" in result.stdout
+    assert result.stdout.splitlines()[-2:] == [f"{bad}: wrong (2 stages, 2 errors)", "dub: ok (4 stages)"]
+
+
+def test_a_program_gets_problems_as_json_lines(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("stages:\n  a: {use: tone, duration: no}\n")
+    result = invoke("validate", "--format", "json", str(bad))
+    assert result.exit_code == 78
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["problem"] * (len(lines) - 1) + ["summary"]
+    assert (lines[0]["file"], lines[0]["line"], lines[0]["column"]) == (str(bad), 2, 28)
+    assert lines[0]["severity"] == "error"
+    assert lines[-1]["ok"] is False
+
+
+def test_what_depends_on_a_param_without_a_value_is_checked_all_the_same(tmp_path: Path) -> None:
+    """The source's path is open, and yet the 8 kHz that go into the vad behind it are found."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(
+        "params: {input: {help: the recording}, way: {help: how}}\n"
+        "stages:\n"
+        "  talk: {use: file, path: '${input}'}\n"
+        "  pcm: {use: resample, from: talk, rate: 8000, channels: 1}\n"
+        "  said: {use: vad, from: pcm}\n"
+        "  text: {use: asr, from: said, language: '${way}'}\n"
+        "  out: {use: subtitles, from: text, path: o.srt}\n"
+    )
+    result = invoke("validate", str(bad))
+    assert result.exit_code == 78
+    assert "5:26: error: what 'pcm' gives does not fit into 'said'" in result.stdout
+    assert "(5 stages, 1 error)" in result.stdout
+    assert invoke("validate", str(bad), "-s", "pcm.rate=16000").exit_code == 0
+
+
+def test_a_warning_is_no_error_until_it_is_denied(tmp_path: Path) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text("stages: {a: {use: tone, duration: 1s}}")
+    result = invoke("validate", str(path))
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, f"{path}: ok (1 stage, 1 warning)")
+    assert invoke("validate", "--deny-warnings", str(path)).exit_code == 78
+
+
+def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    problem = Problem("bad", Where("g.yaml", 3, 5, "  a: {use: x}"), "good", "bad: it: is", "mend it")
+    terminal, pipe = Terminal(), io.StringIO()
+    shown.show([problem, problem], terminal)
+    shown.show([problem, problem], pipe)
+    assert "\x1b[1;31merror:\x1b[0m" in terminal.getvalue()
+    assert re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()) == pipe.getvalue()
+    assert pipe.getvalue() == f"{problem}\n\n{problem}\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert paint("x", "bold red", terminal) == "x"
+
+
+def test_a_problem_in_one_line() -> None:
+    assert shown.in_one_line(Problem("bad", None, "good", "worse", "mend it")) == "bad; wanted good; mend it"
+    assert shown.count([Problem("a"), Problem("b"), Problem("c", warning=True)]) == "2 errors, 1 warning"
+
+
+# --- list
+
+
+def test_list_tells_all_there_is_to_know_of_every_kind() -> None:
+    result = invoke("list")
+    assert result.exit_code == 0
+    for name in KINDS:
+        assert re.search(rf"^{name}  \S", result.stdout, re.MULTILINE), name
+    assert "  in  audio (16000 Hz, mono)" in result.stdout
+    assert "  out audio: audio (24000 Hz, mono)" in result.stdout
+    assert "a number; required" in invoke("list", "gain").stdout
+
+
+def test_every_example_in_the_list_is_right() -> None:
+    for entry in json.loads(invoke("list", "--json").stdout):
+        assert not entry["missing"]
+        loaded = load(f"stages: {{talk: {{use: tone, duration: 1s}}, it: {entry['example']}}}", "e", KINDS)
+        assert loaded.graph.nodes["it"].stage is not None, entry["example"]
+        assert entry["about"]
+        assert entry["inputs"] or entry["outputs"]
+        assert all(option["help"] for option in entry["options"])
+
+
+def test_list_knows_only_what_there_is() -> None:
+    result = invoke("list", "gian")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'gain'?" in result.stderr
+
+
+def test_the_short_list_and_the_table_have_a_line_a_kind() -> None:
+    assert len(invoke("list", "--short").stdout.splitlines()) == len(KINDS)
+    table = invoke("list", "--markdown").stdout.splitlines()
+    assert len(table) == len(KINDS) + 2
+    assert {re.sub(r"\\\|", "", line).count("|") for line in table} == {6}
+
+
+# --- languages, schema, completion, version
+
+
+def test_languages_shows_the_table() -> None:
+    result = invoke("languages")
+    assert result.exit_code == 0
+    assert re.search(r"^en-us  pt-br  good +Whisper → en-pt", result.stdout, re.MULTILINE)
+    assert "pip install 'dragoman[local,voices]'" in result.stdout
+    pairs = json.loads(invoke("languages", "--json").stdout)
+    assert {"source": "pt-br", "target": "en-us", "quality": "good"}.items() <= pairs[3].items()
+
+
+def test_the_schema_is_that_of_the_kinds() -> None:
+    schema = json.loads(invoke("schema").stdout)
+    assert set(KINDS) == {name.removeprefix("stage-") for name in schema["$defs"] if name.startswith("stage-")}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_a_shell(shell: str) -> None:
+    assert "_DRAGOMAN_COMPLETE" in invoke("completion", shell).stdout
+
+
+def test_shipped_graphs_are_completed() -> None:
+    environment = {"_DRAGOMAN_COMPLETE": "bash_complete", "COMP_WORDS": "dragoman run fi", "COMP_CWORD": "2"}
+    result = CliRunner().invoke(cli, [], env=environment, prog_name="dragoman")
+    assert "plain,file-to-file" in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert re.fullmatch(r"dragoman \d+\.\d+\.\d+\S*\n", invoke("--version").stdout)
+
+
+def test_the_help_ends_with_every_exit_code() -> None:
+    for command in ([], ["run"], ["translate"], ["validate"]):
+        result = invoke(*command, "--help")
+        codes = re.findall(r"^  (\d+) +\S", result.stdout.partition("Exit codes:")[2], re.MULTILINE)
+        assert codes == ["0", "1", "2", "3", "69", "78", "130"]
+
+
+def test_every_command_has_its_place_in_the_help() -> None:
+    headings = type(cli).HEADINGS  # type: ignore[attr-defined]
+    assert [name for names in headings.values() for name in names] == list(cli.commands)
+    assert max(len(line) for line in invoke("--help").stdout.splitlines()) <= 80
+
+
+# --- doctor
+
+
+def test_doctor_finds_that_the_core_works() -> None:
+    result = invoke("doctor")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"ok +libsndfile", result.stdout)
+
+
+def test_doctor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise doctor.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version)
+    result = invoke("doctor", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(result.stdout)}
+    assert result.exit_code == 1  # nothing works without numpy
+    assert findings["numpy"]["remedy"] == "pip install numpy"
+    assert findings["local"]["remedy"] == "pip install 'dragoman[local]'"
+    assert "faster-whisper 1.2.1" in findings["local"]["told"]
+    assert (findings["trio"]["core"], findings["trio"]["good"]) == (False, False)
+
+
+def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.models import weights
+
+    monkeypatch.setattr(weights, "SILERO", weights.Weights("Other", (("pipeline", "py.typed"),), "00"))
+    findings = {finding.name: finding for finding in doctor.examine()}
+    assert not findings["Other"].good
+    assert "not the ones tested" in findings["Other"].told
+
+
+# --- pieces
+
+
+def test_numbers_are_said_as_a_person_says_them() -> None:
+    assert [clock(value) for value in (0, 59.9, 61, 3723)] == ["0:00", "0:59", "1:01", "1:02:03"]
+    assert [seconds(value) for value in (0.25, 3.21, 34, 75)] == ["0.250 s", "3.2 s", "34 s", "1:15"]
+    assert [times(value) for value in (0.05, 0.5, 5.21, 130)] == ["0.05x", "0.5x", "5.2x", "130x"]
+    assert [plural(count, "text") for count in (0, 1, 1200)] == ["0 texts", "1 text", "1,200 texts"]
+
+
+def test_columns_stand_under_each_other_whatever_is_in_them() -> None:
+    rows = [("a", "x"), ("日本", "y"), ("\x1b[1mbold\x1b[0m", "z")]
+    assert [width(row[0]) for row in rows] == [1, 4, 4]
+    assert list(columns(rows)) == ["a     x", "日本  y", "\x1b[1mbold\x1b[0m  z"]
+    assert list(columns([])) == []
+
+
+def test_json_for_a_stream_that_is_not_utf8_is_escaped() -> None:
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding) for encoding in ("ascii", "utf-8")]
+    for stream in streams:
+        JsonLines(stream).write("text", text="é")
+        stream.seek(0)
+    first, second = (stream.read() for stream in streams)
+    assert first == '{"type": "text", "text": "\\u00e9"}\n'
+    assert second == '{"type": "text", "text": "é"}\n'
+
+
+def test_graphs_that_ship_are_found_in_a_wheel_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pipeline" / "graphs").mkdir(parents=True)
+    (tmp_path / "pipeline" / "graphs" / "mine.yaml").touch()
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "somebody-elses.yaml").touch()
+    monkeypatch.setattr(graphs.pipeline, "__file__", str(tmp_path / "pipeline" / "__init__.py"))
+    assert list(shipped()) == ["mine"]
