@@ -22,12 +22,12 @@ from pipeline.runner import Execution, run
 from pipeline.stage import StageError
 from pipeline.testing import Collect, Playlist, noise
 
-COUNTS = ["sent", "received", "dropped", "declined", "in_flight", "texts", "texts_received", "texts_dropped", "rate_hz"]
+COUNTS = ("sent", "received", "dropped", "declined", "in_flight", "texts", "texts_received", "texts_dropped")
 
 
 def edge(producer: str, consumer: str, **counts: Any) -> EdgeLine:
     ends = {"name": f"{producer} -> {consumer}", "producer": producer, "port": "out", "consumer": consumer}
-    rest = {"policy": "block", "fused": False, "tap": False, "queue_s": 0.0, "peak_queue_s": 0.0}
+    rest = {"policy": "block", "rate_hz": 0, "fused": False, "tap": False, "queue_s": 0.0, "peak_queue_s": 0.0}
     return EdgeLine(**{**dict.fromkeys(COUNTS, 0), **ends, **rest, **counts})
 
 

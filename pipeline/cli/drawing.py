@@ -33,15 +33,16 @@ class Shape:
 
 @frozen
 class Arrow:
-    """An edge. `port` is empty where the producer has only one; `carries` is short for its caps.
+    """An edge. `port` is empty where the producer has only one, `into` where it is the consumer's main input.
 
-    `policy` says what a lossy edge does when it is full; for a tap it is empty, since a tap loses nothing of
-    the product.
+    `carries` is short for its caps. `policy` says what a lossy edge does when it is full; for a tap it is
+    empty, since a tap loses nothing of the product.
     """
 
     start: str
     end: str
     port: str
+    into: str
     carries: str
     policy: str
     buffer: str
@@ -55,7 +56,8 @@ class Arrow:
     def label(self) -> str:
         """Everything that is to be said about it, in one line."""
         extra = f"{self.policy} at {self.buffer}" if self.policy else self.buffer
-        return ", ".join(word for word in (self.port, self.carries, "tap" if self.tap else extra) if word)
+        into = f"into {self.into}" if self.into else ""
+        return ", ".join(word for word in (self.port, self.carries, into, "tap" if self.tap else extra) if word)
 
 
 @frozen
@@ -89,7 +91,10 @@ def _drawing(
     for edge in edges:
         ports.setdefault(edge.producer, set()).add(edge.out_port)
     order = {each: place for place, each in enumerate(nodes)}
-    arrows = [_arrow(edge, ports[edge.producer]) for edge in sorted(edges, key=lambda edge: order[edge.producer])]
+    arrows = [
+        _arrow(edge, ports[edge.producer], nodes[edge.consumer])
+        for edge in sorted(edges, key=lambda edge: order[edge.producer])
+    ]
     return Drawing(name, shapes, arrows, groups)
 
 
@@ -104,16 +109,20 @@ def _shape(node: Node, read: bool) -> Shape:
     elif nature in ("transform", "join"):
         role = "transform"
     about = (inspect.getdoc(type(node.stage)) or "").partition("\n")[0]
-    return Shape(node.name, node.kind, role, about)
+    part = "/" in node.name  # a part of an assembly has no kind of its own
+    return Shape(node.name, type(node.stage).__name__.lower() if part else node.kind, role, about)
 
 
-def _arrow(edge: Edge, ports: set[str]) -> Arrow:
+def _arrow(edge: Edge, ports: set[str], consumer: Node) -> Arrow:
+    assert consumer.stage is not None
+    main = next(iter(consumer.stage.accepts))
     port = "" if ports == {"out"} else edge.out_port
     carries = _carries(edge.caps)
     return Arrow(
         start=edge.producer,
         end=edge.consumer,
         port=port,
+        into="" if edge.in_port == main else edge.in_port,
         carries="" if carries == port else carries,
         policy="" if edge.tap or edge.when_full == "block" else edge.when_full.replace("_", " "),
         buffer="" if edge.plain or edge.tap else _holds(edge.buffer),

@@ -17,6 +17,9 @@ __all__ = ["Box", "Layout", "Level", "Line", "lay_out"]
 SWEEPS = 12
 """More changes nothing on any graph of up to 40 stages tried."""
 
+STRAIGHT_ROOM = 12.0
+"""Between layers where no line curves."""
+
 
 @frozen
 class Box:
@@ -268,8 +271,13 @@ class _Layered:
             left = x + (max(arriving, default=0.0) if layer else 0.0)
             right = left + width
             columns.append(_Column(x, left, right, right + max(leaving, default=0.0)))
-            x = columns[-1].leave + self.curve_room
+            x = columns[-1].leave + (STRAIGHT_ROOM if self._straight(layer) else self.curve_room)
         return columns
+
+    def _straight(self, layer: int) -> bool:
+        """Whether nothing curves behind `layer`: a single line goes on, and at the same height."""
+        lines = [(name, end.name) for name in self.rows[layer] for end in self.after.get(name, ())]
+        return len(lines) == 1 and abs(self.y[lines[0][0]] - self.y[lines[0][1]]) < 0.5
 
     def _docks(self, leaving: bool) -> list[float]:
         """The height at which each line leaves its first box, or arrives at its last.

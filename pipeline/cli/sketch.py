@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def literal(value: object) -> str:
-    """`value` as the YAML of an option or a default: a `$` in it refers to nothing, and a number needs no quotes."""
+    """`value` as the YAML of an option or a default: a `$` in it refers to nothing, a number needs no quotes."""
     text = str(value)
     return text if _NUMBER.fullmatch(text) else render(value).replace("$", "$$")
 

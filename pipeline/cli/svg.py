@@ -100,7 +100,7 @@ def _lines(arrows: Sequence[Arrow]) -> list[Line]:
             start_room=_text_width(arrow.port, 12)
             + _text_width(arrow.carries, 11)
             + (18.0 if arrow.port else 14.0),
-            end_room=_text_width(_policy(arrow), 11) + 22.0 if _policy(arrow) else 12.0,
+            end_room=max(_text_width(_policy(arrow), 11), _text_width(arrow.into, 12)) + 14.0,
             port=arrow.port,
         )
         for arrow in arrows
@@ -147,13 +147,16 @@ def _arrow(arrow: Arrow, route: Sequence[Level]) -> Iterator[str]:
 
 
 def _labels(arrow: Arrow, route: Sequence[Level]) -> Iterator[str]:
-    """The port and what it carries where the line begins; what happens when it is full where it ends."""
+    """At its beginning the port and what it carries; at its end the input, and what happens when it is full."""
     first, last = route[0], route[-1]
     port = f'<tspan class="port">{escape(arrow.port)}</tspan> ' if arrow.port else ""
     if label := f"{port}{escape(arrow.carries)}":
         yield f'<text class="label" x="{first.left + 8:.1f}" y="{first.y - 5:.1f}">{label}</text>'
+    end = f'x="{last.right - 12:.1f}" text-anchor="end"'
+    if arrow.into:
+        yield f'<text class="port" {end} y="{last.y + 14:.1f}">{escape(arrow.into)}</text>'
     if policy := _policy(arrow):
-        place = f'x="{last.right - 12:.1f}" y="{last.y - 5:.1f}" text-anchor="end"'
+        place = f'{end} y="{last.y - 5:.1f}"'
         yield f'<text class="{"policy" if arrow.lossy else "label"}" {place}>{policy}</text>'
 
 
