@@ -11,8 +11,8 @@ from attrs import define, field
 from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Text
 from pipeline.stage import Inbox, Outbox
-from stages.cue_lines import break_into_cues
-from stages.cue_text import clean
+from stages.captions.lines import break_into_cues
+from stages.captions.text import clean
 from stages.out_file import print_line, sayable
 
 __all__ = ["Captions", "Console", "clock"]

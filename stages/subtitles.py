@@ -12,7 +12,7 @@ from attrs import define, field
 from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Audio
 from pipeline.stage import Inbox, Outbox, between, option
-from stages.cues import Cue, Cues, srt, vtt
+from stages.captions.cues import Cue, Cues, srt, vtt
 from stages.out_file import named, out_file
 
 __all__ = ["Subtitles"]
@@ -23,7 +23,7 @@ class Subtitles:
     """Write final texts as subtitles that keep the rules of good subtitling, whatever the texts are like.
 
     Each is written as soon as it is certain, so that a killed process leaves a file that a player opens. The
-    rules, and where they come from, stand in `stages.cues`.
+    rules, and where they come from, stand in `stages.captions.cues`.
     """
 
     path: Path = option(

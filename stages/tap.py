@@ -12,8 +12,8 @@ from attrs import define, field
 from pipeline.caps import ANY, Caps, Port
 from pipeline.items import Audio, Item, Mark, Text
 from pipeline.stage import Inbox, Outbox, option
+from stages.captions.text import clean
 from stages.console import clock
-from stages.cue_text import clean
 from stages.jsonl import as_line, peak_db
 from stages.out_file import line_writer, named, print_line
 from stages.sound_file import SUFFIXES, sound_writer

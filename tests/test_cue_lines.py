@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.cue_lines import break_into_cues
-from stages.cue_text import clean, clusters, width
-from stages.cue_words import CLINGS
+from stages.captions.lines import break_into_cues
+from stages.captions.text import clean, clusters, width
+from stages.captions.words import CLINGS
 from tests.cue_texts import SAMPLES, languages, texts
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.cue_text import clean, clusters, width
+from stages.captions.text import clean, clusters, width
 from tests.cue_texts import ODD, SAMPLES
 
 

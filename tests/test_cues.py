@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.items import Mark, MarkKind, Text
-from stages.cue_text import clean
-from stages.cues import READING_CPS, Cue, Cues, srt, vtt
+from stages.captions.cues import READING_CPS, Cue, Cues, srt, vtt
+from stages.captions.text import clean
 from tests.cue_checker import Seen, characters_a_second, check, parse_srt, parse_vtt
 from tests.cue_texts import SAMPLES, streams
 

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from attrs import define, field, frozen
 
 from pipeline.items import Mark, MarkKind, Text
-from stages.cue_lines import break_into_cues
-from stages.cue_text import clean, width
+from stages.captions.lines import break_into_cues
+from stages.captions.text import clean, width
 
 __all__ = ["Cue", "Cues", "srt", "vtt"]
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, field, frozen
 
-from stages.cue_text import clusters, ideographic, width
-from stages.cue_words import CLINGS, LEADS, TAILS, TITLES
+from stages.captions.text import clusters, ideographic, width
+from stages.captions.words import CLINGS, LEADS, TAILS, TITLES
 
 __all__ = ["break_into_cues"]
 
@@ -45,7 +45,7 @@ def break_into_cues(
 ) -> list[tuple[str, ...]]:
     """The captions for `text`, which is clean: each a tuple of up to `max_lines` lines.
 
-    A line is at most `line_units` wide, in halves of full-width characters (`stages.cue_text.width`); a caption
+    A line is at most `line_units` wide, in halves of full-width characters (`text.width`); a caption
     is at most `cue_units` wide, if it has more than one word. `language` is a BCP-47 tag.
     """
     atoms = list(_atoms(text, language.partition("-")[0].lower(), line_units))
