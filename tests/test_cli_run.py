@@ -157,7 +157,7 @@ def test_a_lossy_edge_tells_where_and_by_which_policy(capsys: pytest.CaptureFixt
 def test_quiet_still_tells_of_a_loss(capsys: pytest.CaptureFixture[str]) -> None:
     graph = Graph().add("talk", Truncated(items=blocks(3))).add("all", Collect(), "talk")
     assert run_graph(graph, Wishes(quiet=True)) == Exit.LOSS
-    assert capsys.readouterr().err == "dragoman: error: finished with loss: talk: the file ends too early 4000\n"
+    assert capsys.readouterr().err == "dragoman: error: finished with loss: 0.500 s at talk: the file ends too early\n"
 
 
 def test_a_ledger_that_does_not_balance_is_a_bug(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,7 +112,8 @@ def show_long(entries: Sequence[Entry]) -> None:
 
 
 def _show(entry: Entry) -> None:
-    print(f"{paint(entry.name, 'bold green', sys.stdout)}  {entry.missing or entry.about}")
+    heading = paint(entry.name, "bold green", sys.stdout)
+    print(_wrapped(f"{heading}  ", len(entry.name) + 2, entry.missing or entry.about))
     if entry.missing:
         return
     for label, ports in (("in", entry.inputs), ("out", entry.outputs)):
@@ -120,9 +123,16 @@ def _show(entry: Entry) -> None:
     width = max((len(option.name) for option in entry.options), default=0)
     for option in entry.options:
         told = f"{option.type}; {'required' if option.required else f'default {option.default}'}"
-        print(f"  {paint(f'{option.name:<{width}}', 'bold', sys.stdout)}  {option.help}")
-        print(f"  {'':<{width}}  {paint(told, 'dim', sys.stdout)}")
+        print(_wrapped(f"  {paint(f'{option.name:<{width}}', 'bold', sys.stdout)}  ", width + 4, option.help))
+        print(_wrapped(" " * (width + 4), width + 4, told, "dim"))
     print(f"  {paint(entry.example, 'cyan', sys.stdout)}")
+
+
+def _wrapped(start: str, indent: int, text: str, style: str = "") -> str:
+    """`text` after `start`, which takes `indent` cells; on a terminal, broken to fit it."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    lines = textwrap.wrap(text, max(columns - indent, 20))
+    return start + f"\n{' ' * indent}".join(paint(line, style, sys.stdout) for line in lines)
 
 
 def show_markdown(entries: Sequence[Entry]) -> None:

@@ -17,6 +17,6 @@ def colourful(stream: IO[str]) -> bool:
 
 def paint(text: str, style: str, stream: IO[str]) -> str:
     """`text` in `style` (words such as `bold red`) for `stream`."""
-    if not text or not colourful(stream):
+    if not text or not style or not colourful(stream):
         return text
     return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"

@@ -19,7 +19,7 @@ from pipeline.cli.exits import Exit, refuse, say_error
 from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.paint import paint
-from pipeline.cli.summary import Section, summary
+from pipeline.cli.summary import Section, losses, summary
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
 from pipeline.cli.watch import Outcome, View, attend
 from pipeline.graph import Graph
@@ -109,7 +109,8 @@ def _conclude(graph: Graph, outcome: Outcome, wishes: Wishes, lines: JsonLines |
     if not report.balanced:
         say_error(f"the ledger does not balance, which is a bug in dragoman: {_unbalanced(report)}")
     elif code == Exit.LOSS and (wishes.quiet or lines):
-        say_error(f"finished with loss: {'; '.join(f'{where} {count}' for where, count in report.lost.items())}")
+        lost = "; ".join(f"{loss.amount} at {loss.where}: {loss.why}" for loss in losses(report))
+        say_error(f"finished with loss: {lost}")
     told = {**report.as_json(), "exit_code": code, "errors": [fault.line for fault in faults]}
     if wishes.report is not None:
         _write_report(wishes.report, told)
