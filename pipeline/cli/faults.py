@@ -29,12 +29,13 @@ class Told:
 def tell(fault: Exception) -> Told:
     """What to say of an exception that a run raised.
 
-    A StageError says it itself, an OSError is the world's doing; anything else is a mistake in the stage.
+    A StageError says it itself, an OSError and a missing package are the world's doing; anything else is a
+    mistake in the stage.
     """
     stage, place = _origin(getattr(fault, "__notes__", ()))
     what, code = _what(fault)
     line = ": ".join(part for part in (stage, what) if part) + (f" ({place})" if place else "")
-    if not isinstance(fault, StageError | OSError):
+    if not isinstance(fault, StageError | OSError | ModuleNotFoundError):
         line += f"; this is a bug in {f'the stage {stage}' if stage else 'dragoman'}: --traceback shows it"
     return Told(line, code, "".join(traceback.format_exception(fault)))
 
@@ -52,5 +53,7 @@ def _what(fault: Exception) -> tuple[str, int]:
     if isinstance(fault, OSError) and fault.strerror:
         file = f"{fault.filename}: " if fault.filename else ""
         return f"{file}{fault.strerror.lower()}", Exit.FAILED
+    if isinstance(fault, ModuleNotFoundError):
+        return f"the package {fault.name} is not installed: `dragoman doctor` says what to install", Exit.FAILED
     text = " ".join(str(fault).split())
     return f"{type(fault).__name__}{': ' if text else ''}{text}", Exit.FAILED
