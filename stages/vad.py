@@ -7,13 +7,12 @@ decisions alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import ClassVar
 
 import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.items import Audio, Item, Mark, MarkKind, Samples
@@ -38,9 +37,6 @@ class _State(Enum):
     MAYBE = auto()
     """Sounds like speech, but not for `min_speech_ms` yet."""
     SPEAKING = auto()
-
-
-Sense = Callable[[NDArray[np.int16]], float]
 
 
 @define(kw_only=True)
@@ -71,7 +67,8 @@ class Vad:
         28.0, help="where a speaker who does not pause is cut", check=between(1, 30, "s")
     )
 
-    _sense: Sense | None = field(init=False, default=None)
+    _model: Silero | None = field(init=False, default=None)
+    _sense: SpeechSense | None = field(init=False, default=None)
     _state: _State = field(init=False, default=_State.SILENT)
     _held: list[Audio] = field(init=False, factory=list)
     """Passed through the detector, not passed on."""
@@ -102,6 +99,8 @@ class Vad:
         }
 
     def feed(self, item: Audio) -> Iterator[Item]:
+        if not self._fresh and item.start != self._position + len(self._rest):
+            yield from self.flush()
         if self._fresh:
             self._fresh = False
             self._position = self._marked = item.start
@@ -126,17 +125,16 @@ class Vad:
         audio = Audio(window, self._position, RATE)
         self._held.append(audio)
         self._position = audio.end
-        probability = self._probability(window)
-        if probability >= self.threshold:
+        enough = self.threshold - (_HYSTERESIS if self._state is _State.SPEAKING else 0)
+        if self._probability(window) >= enough:
             yield from self._on_speech(audio)
-        elif probability < self.threshold - _HYSTERESIS or self._state is _State.SILENT:
+        else:
             yield from self._on_silence(audio)
-        elif self._state is _State.SPEAKING:
-            yield from self._go_on(audio)
 
     def _probability(self, window: Samples) -> float:
         if self._sense is None:
-            self._sense = SpeechSense(Silero.load())
+            self._model = self._model or Silero.load()
+            self._sense = SpeechSense(self._model)
         whole = np.zeros(WINDOW, np.int16)
         whole[: len(window)] = window[:, 0]
         return self._sense(whole)
@@ -218,6 +216,6 @@ class Vad:
         return int(ms * RATE / 1000)
 
 
-def _energy(samples: Iterable[object] | Samples) -> float:
+def _energy(samples: Samples) -> float:
     """The sum of squares."""
-    return float(np.sum(np.square(np.asarray(samples, np.float64))))
+    return float(np.sum(np.square(samples, dtype=np.float64)))

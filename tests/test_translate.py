@@ -64,6 +64,11 @@ def test_a_model_of_ones_own_makes_any_pair() -> None:
     assert mt.model == Path("opus")
 
 
+def test_a_model_of_ones_own_must_be_told_the_language() -> None:
+    with pytest.raises(ValueError, match="source_language: auto will not do"):
+        Translate(source_language="auto", target_language="de-de", mt_model=Path("opus")).gives(CAPS)
+
+
 def test_the_same_language_is_spoken_again_without_translation() -> None:
     parts = Translate(source_language="en-gb", target_language="en-us").parts()
     assert list(parts.parts) == ["pcm", "vad", "asr", "tts"]

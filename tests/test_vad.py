@@ -112,6 +112,19 @@ def test_a_speaker_who_never_pauses_is_cut_and_counted() -> None:
 
 
 @no_model()
+def test_a_jump_in_the_stream_ends_the_utterance() -> None:
+    later = talk(0, 1000, start=99000)
+    out = feed_all(Vad(), [talk(0, 1000), later])
+    assert marks(out) == [
+        ("UTTERANCE_START", 0),
+        ("UTTERANCE_END", 992),
+        ("UTTERANCE_START", later.start_ms),
+        ("UTTERANCE_END", later.start_ms + 992),
+    ]
+    assert [item.start for item in out if isinstance(item, Mark) and item.kind is MarkKind.WATERMARK] == [0, 99000]
+
+
+@no_model()
 def test_through_silence_a_watermark_passes_every_second_and_little_is_held() -> None:
     vad = Vad(pad_ms=200)
     out = list(vad.feed(talk(5000)))

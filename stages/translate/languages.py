@@ -68,6 +68,10 @@ def route(source: str, target: str, *, own_translation: bool = False) -> Route:
     """
     comes_from = "auto" if source.strip().lower() == "auto" else canonical(source)
     goes_to = canonical(target)
+    if own_translation and comes_from == "auto":
+        raise ValueError(
+            "a translation model of your own needs to know the language: source_language: auto will not do"
+        )
     if own_translation:
         voice = BEST.get(base(goes_to), "espeak")
         return Route(comes_from, goes_to, "transcribe", comes_from, "as good as the model", voice)
