@@ -112,7 +112,7 @@ class Ears:
 
     intake: Intake
     silence_s: float
-    speaking: Callable[[], bool]
+    ongoing: Callable[[], bool]
     """Whether the graph hears an utterance that has not ended: it has heard all that was sent to it."""
 
     accepts: ClassVar[Mapping[str, Port]] = {}
@@ -122,7 +122,7 @@ class Ears:
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         flushed = True
-        while not (self.intake.turning and not self.speaking()):
+        while not (self.intake.turning and not self.ongoing()):
             if (audio := self.intake.take()) is not None:
                 flushed = False
                 await outbox.send(audio)

@@ -21,9 +21,6 @@ from stages.translate.realtime.events import Payload, SessionConfig, SourceLangu
 
 __all__ = ["Interpretation"]
 
-SILENCE_S = 0.8
-"""Longer than a pause that ends an utterance in the audio (0.4 s), since a network pauses too."""
-
 
 @define(eq=False)
 class Interpretation:
@@ -91,7 +88,7 @@ class Interpretation:
         await execution.run()
 
     def _graph(self, config: SessionConfig) -> Graph:
-        ears = Ears(intake=self.intake, silence_s=SILENCE_S, speaking=self._speaking)
+        ears = Ears(intake=self.intake, silence_s=self.service.silence_s, ongoing=self._speaking)
         graph = Graph("session").add("ears", ears)
         graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
         responses = Responses(

@@ -11,7 +11,7 @@ that ends with `UTTERANCE_END` (see `tts`). So the first text has the first stre
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field
 
@@ -138,22 +138,27 @@ class Responses:
             if delta := self._hypothesis.feed(span.text):
                 yield TranscriptDelta(delta)
             return
-        if delta := self._hypothesis.finish(span.text):
+        before = self._hypothesis.settled
+        delta = self._hypothesis.finish(span.text)
+        completed, told = self._completed(span, before + delta)
+        yield from told
+        if delta:
             yield TranscriptDelta(delta)
-        said = self._hypothesis.settled
         self._hypothesis.clear()
+        yield completed
+
+    def _completed(self, span: Span, said: str) -> tuple[TranscriptCompleted, Sequence[Payload]]:
+        """The last event of a transcript, and what is to be told before: another language."""
         if self.detection is None:
-            yield TranscriptCompleted(said, start_frame=span.start, end_frame=span.end)
-            return
+            return TranscriptCompleted(said, start_frame=span.start, end_frame=span.end), ()
         name = self.item_id()
         language = self.detection.known(span.language)
-        passthrough = (
-            bool(said) and language is not None and base(language) == base(self.detection.target_language)
-        )
+        needless = base(self.detection.target_language)
+        passthrough = bool(said) and language is not None and base(language) == needless
         if passthrough:
             self._passed.add(span.utterance)
-        yield from self.detection.hear(name, language)
-        yield TranscriptCompleted(said, name, language, passthrough, span.start, span.end)
+        completed = TranscriptCompleted(said, name, language, passthrough, span.start, span.end)
+        return completed, list(self.detection.hear(name, language))
 
     # --- text
 

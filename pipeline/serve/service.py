@@ -17,6 +17,8 @@ from stages.translate.realtime.events import ErrorEvent
 
 __all__ = ["Service"]
 
+SILENCE_S = 0.8
+"""Twice the pause that ends an utterance in the audio, since a network pauses too."""
 BUSY = 0.9
 """A share of the workers' time past which another session would be at the cost of those that there are."""
 BUSY_WAIT_S = 2.0
@@ -25,12 +27,13 @@ BUSY_WAIT_S = 2.0
 
 @define(eq=False)
 class Service:
-    """One engine, and who may use it. `keys` None: anybody."""
+    """One engine, and who may use it. `keys` None: anybody. A client silent for `silence_s` ends its utterance."""
 
     engine: Engine
     keys: Keys | None = None
     limits: Limits = field(factory=Limits)
     workers: int = field(factory=lambda: os.cpu_count() or 1)
+    silence_s: float = SILENCE_S
     metrics: Metrics = field(init=False, factory=Metrics)
     admission: Admission = field(init=False)
     turns: Turns = field(init=False)

@@ -11,7 +11,7 @@ import socket
 import ssl as tls
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -88,11 +88,20 @@ class Socket:
             raise SocketGone(1006)
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Say goodbye and wait a while for the answer. Closing again does nothing."""
+        """Say goodbye and wait a while for the answer, which comes behind all that was sent before it."""
         shut = self._connection.aclose if _on_trio() else self._connection.close
         fitting = reason.encode()[:REASON_LIMIT_BYTES].decode(errors="ignore")
         with anyio.CancelScope(shield=True):  # it has a time limit of its own
-            await shut(code, fitting)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._discard)
+                await shut(code, fitting)
+                tasks.cancel_scope.cancel()
+
+    async def _discard(self) -> None:
+        """Read on, so that the other side is not stuck in sending."""
+        with suppress(SocketGone):
+            while True:
+                await self.receive()
 
     async def cut(self) -> None:
         """End the connection at once."""
