@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,25 @@ async def test_the_loop_is_free_while_a_model_works(monkeypatch: pytest.MonkeyPa
         assert not any(isinstance(item, Text) for item in outbox.items())
         gate.set()
     assert any(isinstance(item, Text) for item in outbox.items())
+
+
+@pytest.mark.anyio
+async def test_cancelled_it_does_not_wait_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    hearing, done = threading.Event(), threading.Event()
+
+    class Slow(FakeWhisper):
+        def hear(self, sound: Any, language: str | None, task: str, beam: int) -> Heard:
+            hearing.set()
+            done.wait(20)
+            return heard()
+
+    monkeypatch.setattr("stages.asr.Whisper.load", lambda model, threads: Slow([]))
+    async with anyio.create_task_group() as group:
+        group.start_soon(Asr(language="en").run, FakeInbox(utterance(0, 1)), FakeOutbox())
+        await anyio.to_thread.run_sync(hearing.wait, 20)
+        group.cancel_scope.cancel()
+    assert not done.is_set()
+    done.set()
 
 
 def test_a_language_that_there_is_not_is_refused_when_the_graph_is_read() -> None:

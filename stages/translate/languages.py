@@ -107,7 +107,8 @@ def _packaged(source: str, target: str) -> Route | None:
 
 def _refusal(source: str, target: str) -> str:
     sure = [way for way in table() if way.quality != "experimental"]
-    pairs = ", ".join(f"{way.source} to {way.target} ({way.quality})" for way in sure)
+    told = dict.fromkeys(f"{base(way.source)} to {base(way.target)} ({way.quality})" for way in sure)
+    pairs = ", ".join(told)
     return (
         f"no route from {source} to {target}: there is {pairs}; experimental: any language to en-us, en-gb or "
         "pt-br; for any other pair give `mt_model`, the folder of a CTranslate2 translation model"
