@@ -30,6 +30,7 @@ class Tally:
     texts_sent: int = 0
     texts_received: int = 0
     texts_dropped: int = 0
+    texts_declined: int = 0
     rate_hz: int = 0
     newest: Text | None = None
 
@@ -76,6 +77,7 @@ class Tally:
             else:
                 self.sent += frames
         elif type(item) is Text:
+            self.texts_declined += 1
             self.texts_sent += not queued
 
 
@@ -96,6 +98,7 @@ class EdgeLine:
     texts: int
     texts_received: int
     texts_dropped: int
+    texts_in_flight: int
     rate_hz: int
     queue_s: float
     peak_queue_s: float
@@ -153,6 +156,7 @@ class Report:
                 (edge.dropped, f"{edge.policy}"),
                 (edge.texts_dropped, f"{edge.policy}, texts"),
                 (edge.in_flight, "cut off in flight"),
+                (edge.texts_in_flight, "cut off in flight, texts"),
             ):
                 if count:
                     found[f"{edge.name}: {why}"] = count

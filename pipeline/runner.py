@@ -301,9 +301,11 @@ class Execution:
         for running in self._running:
             for outlet in running.outlets.values():
                 for channel, item in outlet.abandon():
-                    frames = item.frames if isinstance(item, Audio) else 0
-                    channel.tally.sent += frames
-                    self._in_flight[channel.edge] += frames
+                    if isinstance(item, Audio):
+                        channel.tally.sent += item.frames
+                        self._in_flight[channel.edge] += item.frames
+                    elif isinstance(item, Text):
+                        channel.tally.texts_sent += 1
 
     # --- reporting
 
@@ -325,6 +327,7 @@ class Execution:
 
     def _edge_line(self, edge: Edge, tally: Tally) -> EdgeLine:
         rate = tally.rate_hz or 1
+        texts_received = tally.texts_sent if edge in self._fused else tally.texts_received
         return EdgeLine(
             name=str(edge),
             producer=edge.producer,
@@ -337,8 +340,9 @@ class Execution:
             in_flight=tally.queued if self._ended is None else self._in_flight.get(edge, 0),
             policy=edge.when_full,
             texts=tally.texts_sent,
-            texts_received=tally.texts_sent if edge in self._fused else tally.texts_received,
+            texts_received=texts_received,
             texts_dropped=tally.texts_dropped,
+            texts_in_flight=tally.texts_sent - texts_received - tally.texts_dropped - tally.texts_declined,
             rate_hz=tally.rate_hz,
             queue_s=tally.queued / rate,
             peak_queue_s=tally.peak_queued / rate,

@@ -31,7 +31,9 @@ class File:
     Raises: StageError where there is no such file, or no sound in it that can be read.
     """
 
-    path: Path = option(help="the recording; its content decides about the format, not its name", opens="reads")
+    path: Path = option(
+        help="the recording; its content decides about the format, not its name", opens="reads", example="talk.wav"
+    )
     start: Duration = option(Duration(0), help="where to begin", check=between(0, 864_000, "seconds"))
     duration: Duration | None = option(
         None, help="how much to give; null for all the rest", check=between(0.001, 864_000, "seconds")

@@ -158,6 +158,17 @@ async def test_a_run_that_does_not_drain_is_cut_off_and_says_what_was_in_flight(
     assert report.lost["a -> b: cut off in flight"] == 40  # three in the edge, one in the source's hand
 
 
+async def test_texts_that_were_cut_off_are_told_too(anyio_backend: str) -> None:
+    texts: list[Item] = [Text(str(number), 0, 1) for number in range(5)]
+    graph = Graph().add("a", Playlist(items=texts)).add("b", Blocked(first=1), Read("a", buffer=Buffer(2)))
+    execution = Execution(graph)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(execution.run)
+        await wait_all_tasks_blocked()
+        execution.cancel()
+    assert execution.report().lost == {"a -> b: cut off in flight, texts": 3}  # two in the edge, one in hand
+
+
 @pytest.mark.parametrize("middle", [Pass, PassActor])
 async def test_a_fault_ends_the_run_with_its_stage_named_and_sinks_whole(anyio_backend: str, middle: Any) -> None:
     sink = Collect()

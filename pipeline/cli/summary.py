@@ -43,6 +43,8 @@ def losses(report: Report) -> list[Loss]:
             found.append(Loss(edge.name, _policy(edge), plural(edge.texts_dropped, "text")))
         if edge.in_flight:
             found.append(Loss(edge.name, "cut off on its way", _amount(edge.in_flight, edge.rate_hz)))
+        if edge.texts_in_flight:
+            found.append(Loss(edge.name, "cut off on its way", plural(edge.texts_in_flight, "text")))
     for stage in report.stages:
         rate = next((edge.rate_hz for edge in report.edges if edge.producer == stage.name and edge.rate_hz), 0)
         found += [Loss(stage.name, why, _amount(count, rate)) for why, count in stage.losses.items() if count]
