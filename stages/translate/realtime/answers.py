@@ -35,7 +35,9 @@ from stages.translate.realtime.events import (
 from stages.translate.realtime.hearing import Hearing
 from stages.translate.realtime.replay import Replay
 
-__all__ = ["PORTS", "Answers"]
+__all__ = ["PORTS", "AnswerPart", "Answers"]
+
+AnswerPart = TranscriptDelta | TranscriptCompleted | TextDelta | TextDone | AudioDelta | AudioDone
 
 PORTS = ("audio", "text", "transcript")
 NEAR_FRAMES = SAMPLE_RATE_HZ // 2

@@ -23,7 +23,7 @@ from pipeline.items import Audio, Mark, MarkKind
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
 from stages.languages import checked
 from stages.translate.realtime.answer import Given
-from stages.translate.realtime.answers import PORTS, Answers
+from stages.translate.realtime.answers import PORTS, AnswerPart, Answers
 from stages.translate.realtime.backoff import Backoff, Pace
 from stages.translate.realtime.config import AUTO, api_key_or_env, session_config
 from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, SessionConfig
@@ -40,7 +40,7 @@ KEEP_ALIVE = SocketOptions(ping_interval_s=4, ping_timeout_s=5, close_timeout_s=
 MESSAGE_FRAMES = SAMPLE_RATE_HZ // 10
 """What the vendor's clients send at once."""
 CREDIT_S = 5.0
-TAIL_FRAMES = SAMPLE_RATE_HZ
+TAIL_S = 1.0
 """The silence behind the end of input in which a service notices that the last utterance is over."""
 EXACT_QUIET_S = 1.0
 """`quiet_s` for a service that tells what it has answered."""
@@ -124,7 +124,7 @@ class Interpreter:
     _tail: int = field(init=False, default=0)
     """Frames of silence sent in this session behind the end of input."""
     _heard_at: float = field(init=False, default=0.0)
-    """When the session began, said something, or, at the end of input, had all that it needs."""
+    """When the service last said something."""
     _owed_since: float | None = field(init=False, default=None)
     _sent_when_heard: int = field(init=False, default=0)
     _patience: int = field(init=False, default=1)
@@ -274,8 +274,6 @@ class Interpreter:
         pcm = self._replay.take(MESSAGE_FRAMES)
         await line.send(pcm or bytes(2 * MESSAGE_FRAMES), self._replay.sent)
         self._tail += 0 if pcm else MESSAGE_FRAMES
-        if self._tail == TAIL_FRAMES:
-            self._heard_at = anyio.current_time()
         self._tell()
 
     # --- sessions
@@ -296,8 +294,7 @@ class Interpreter:
     async def _talk(self, line: Line, give: ObjectSendStream[Given]) -> None:
         """Have a session, to the end of all or its own. Raises Refused, Interrupted."""
         await self._give(give, self._answers.begin())
-        self._line, self._tail, self._said = line, 0, ""
-        self._heard_at, self._owed_since = anyio.current_time(), None
+        self._line, self._tail, self._owed_since, self._said = line, 0, None, ""
         self._tell()
         try:
             while not self._end:
@@ -317,9 +314,11 @@ class Interpreter:
             self._errors += 1
             self._said = _shown(payload.message)
         elif payload is not None:
-            self._heard_at, self._sent_when_heard, self._patience = anyio.current_time(), self._replay.sent, 1
             await self._give(give, self._answers.take(payload, line.settled(LATE_S)))
-        self._lines.is_well(answered=payload is not None and not isinstance(payload, ErrorEvent))
+        answers = isinstance(payload, AnswerPart)
+        if answers:
+            self._heard_at, self._sent_when_heard, self._patience = anyio.current_time(), self._replay.sent, 1
+        self._lines.is_well(answered=answers)
         await self._give(give, self._answers.rest(self._quiet_until(line)))
         self._check_silence(anyio.current_time())
 
@@ -354,9 +353,9 @@ class Interpreter:
 
     def _how_it_ends(self, now: float) -> str:
         """How the conversation has ended; empty while it goes on."""
-        if self._ended_at is None or self._replay.unsent or self._tail < TAIL_FRAMES:
+        if self._ended_at is None or self._replay.unsent:
             return ""
-        quiet_s = now - self._heard_at
+        quiet_s = now - max(self._heard_at, self._ended_at + TAIL_S)
         unanswered = self._hearing.sounds(self._replay.answered, self._replay.end)
         if not unanswered and not self._answers.outstanding:
             needed_s = min(self.quiet_s, EXACT_QUIET_S) if self._answers.exact else self.quiet_s

@@ -31,6 +31,8 @@ Opener = Callable[[str, SocketOptions], AbstractAsyncContextManager[Socket]]
 
 AHEAD_S = 45.0
 """How far ahead of real time a session may be sent what the last one had: our own server takes 60 s."""
+BROKEN, POLICY, PRIVATE = 1006, 1008, 4000
+"""Close codes (RFC 6455, 7.4): no goodbye at all, against the rules, and the first of a service's own."""
 PASSING = frozenset({1001, 1005, 1006, 1011, 1012, 1013, 1014})
 """Close codes of a service in trouble (RFC 6455 7.4.1 and IANA's registry): the next try may go well."""
 PASSING_ERRORS = frozenset({"server_error", "rate_limit_error", "overloaded_error"})
@@ -50,12 +52,13 @@ class Refused(Exception):
 class Interrupted(Exception):
     """There is no session (any more), in one line why; the next try may go well.
 
-    `unreachable`: nothing answered at the address at all.
+    `unreachable`: nothing answered at the address at all; `broken`: the connection ended, and nobody ended it.
     """
 
-    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+    def __init__(self, reason: str, *, unreachable: bool = False, broken: bool = False) -> None:
         super().__init__(reason)
         self.unreachable = unreachable
+        self.broken = broken
 
 
 @asynccontextmanager
@@ -172,14 +175,14 @@ class Line:
     def _not_opened(self, closed: SocketClosed) -> Refused | Interrupted:
         error = self.protocol.refused
         message = str(SessionRefused(error, Closed(closed.code, self._masked(closed.reason))))
-        if closed.code in PASSING or (error is not None and error.error_type in PASSING_ERRORS):
-            return Interrupted(message)
-        if error is None:
-            return Refused(message) if closed.code == 1008 or closed.code >= 4000 else Interrupted(message)
-        return Refused(message, 2 if "language" in f"{error.code} {error.param}" else 69)
+        if error is not None and "language" in f"{error.code} {error.param}":
+            return Refused(message, exit_code=2)
+        passing = closed.code in PASSING or (error is not None and error.error_type in PASSING_ERRORS)
+        refused = error is not None or closed.code == POLICY or closed.code >= PRIVATE
+        return Refused(message) if refused and not passing else Interrupted(message)
 
     def _ended(self, closed: SocketClosed) -> Refused | Interrupted:
         error, how = self._error, self._masked(str(closed))
         if error is not None and (error.error_type in FATAL_ERRORS or error.code in FATAL_CODES):
             return Refused(f"the service ended the session: {error.message} ({error.code})")
-        return Interrupted(f"{how}: {error.message}" if error is not None else how)
+        return Interrupted(f"{how}: {error.message}" if error is not None else how, broken=closed.code == BROKEN)

@@ -19,6 +19,8 @@ FIRST_TRIES = 3
 """A service that has never been there is not waited for: an address may be wrong."""
 STEADY_S = 10.0
 """A session that has lived so long is no part of a quick-close loop."""
+CUT_S = 0.1
+"""Nor is one that has lived so long and that the network ended: a service that closes says so."""
 
 
 @define
@@ -38,7 +40,8 @@ class Lines:
     spares_used: int = field(init=False, default=0)
     _spare: Line | None = field(init=False, default=None)
     _well_at: float | None = field(init=False, default=None)
-    _began_at: float = field(init=False, default=0.0)
+    _ready_at: float | None = field(init=False, default=None)
+    """When the session there is was ready."""
 
     @asynccontextmanager
     async def next(self) -> AsyncIterator[Line]:
@@ -50,19 +53,24 @@ class Lines:
         async with self._take_spare() if self._spare else self.fresh(self._boots) as line:
             self.sessions += 1
             self.status = "ready"
-            self._began_at = anyio.current_time()
+            self._ready_at = anyio.current_time()
             yield line
 
     def is_well(self, *, answered: bool) -> None:
         """The session works: it answers, or has lived for a while."""
-        now = anyio.current_time()
-        if answered or now - self._began_at > STEADY_S:
-            self._well_at = now
+        if answered or self._lived_s() > STEADY_S:
+            self._well_at = anyio.current_time()
             self.backoff.succeeded()
+
+    def _lived_s(self) -> float:
+        return 0.0 if self._ready_at is None else anyio.current_time() - self._ready_at
 
     async def wait(self, interrupted: Interrupted) -> None:
         """Wait before the next, after one that ended or could not be had. Raises StageError if that is enough."""
         reason = self.shown(str(interrupted))
+        if interrupted.broken and self._lived_s() > CUT_S:
+            self.backoff.succeeded()
+        self._ready_at = None
         tries = self.backoff.failures + 1
         if not self.sessions and (interrupted.unreachable or tries >= FIRST_TRIES):
             raise StageError(f"translate: {reason}", code=69)
