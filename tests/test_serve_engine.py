@@ -151,6 +151,6 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
         await stream.receive()
         for frame in (asking(), dump_client(Append(bytes(4800)))):
             await stream.send(masked(frame))
-        await wait_until(lambda: bool(running._sessions))
-        await wait_until(lambda: not running._sessions)
+        await wait_until(lambda: bool(running.sessions))
+        await wait_until(lambda: not running.sessions)
     assert 'sessions_ended_total{code="1006"} 1.0' in running.service.metrics.text()

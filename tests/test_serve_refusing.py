@@ -142,5 +142,5 @@ async def test_no_first_message_breaks_the_server() -> None:
                 frame = mutated(CLIENT_FRAMES[0], dice).encode("utf-8", "replace").decode()
                 await speaker.connection.send(frame)
                 assert isinstance(await speaker.next(), ErrorEvent | SessionCreated)
-        await wait_until(lambda: not running._sessions)
+        await wait_until(lambda: not running.sessions)
         assert "internal_error" not in running.service.metrics.text()

@@ -111,7 +111,7 @@ async def test_clients_that_vanish_leave_nothing_behind() -> None:
                 if after > 2:
                     await speaker.say(ramp(3 * SECOND))
                 await cut(speaker)
-        await wait_until(lambda: not running._sessions)
+        await wait_until(lambda: not running.sessions)
         assert running.service.admission.sessions == running._opening == 0
         async with session(running):
             pass

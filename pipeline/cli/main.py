@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from pipeline.cli.exits import EXIT_CODES, Exit, refuse
+from pipeline.cli.serve import serve
 
 __all__ = ["cli", "main"]
 
@@ -39,7 +40,7 @@ class Commands(WithExitCodes, click.Group):
     """The commands in the order in which they are defined, under the headings of `HEADINGS`."""
 
     HEADINGS: Mapping[str, Sequence[str]] = {
-        "Run": ("translate", "run"),
+        "Run": ("translate", "run", "serve"),
         "Look": ("validate", "graph", "params", "list", "languages", "doctor"),
         "Make": ("new", "schema", "completion"),
     }
@@ -346,3 +347,6 @@ def completion(shell: str) -> None:
     complete = get_completion_class(shell)
     assert complete is not None
     click.echo(complete(cli, {}, "dragoman", "_DRAGOMAN_COMPLETE").source())
+
+
+cli.add_command(serve)

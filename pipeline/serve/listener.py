@@ -42,6 +42,10 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        return self.base_url + PATH
+
     async def stop(self) -> None:
         """Let nobody in any more, and return when everybody has left: by themselves, or at the deadline."""
         self.stopping = True
@@ -49,9 +53,18 @@ class Server:
             session.stop()
         with anyio.move_on_after(self.service.limits.drain_s):
             await self._emptied()
+        self.cut()
+        await self._emptied()
+
+    def cut(self) -> None:
+        """Say goodbye to everybody now."""
         for session in self._sessions:
             session.cut()
-        await self._emptied()
+
+    @property
+    def sessions(self) -> int:
+        """How many there are, counted from the connection on."""
+        return len(self._sessions)
 
     async def serve(self, connection: Socket) -> None:
         """One connection, to its end."""

@@ -1,0 +1,109 @@
+"""`dragoman serve`: its options. What they start is in `serving`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.cli.exits import Exit, refuse
+
+__all__ = ["LIMITS", "serve"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+FOLDER = click.Path(file_okay=False, exists=True, path_type=Path)
+LIMITS = (
+    ("--max-sessions", "sessions", 32, "Sessions in all."),
+    ("--max-sessions-per-key", "sessions_per_key", 8, "Sessions with the same key."),
+    ("--max-sessions-per-address", "sessions_per_address", 16, "Sessions from the same address."),
+    ("--max-opening", "opening", 128, "Connections that have not said who they are."),
+    ("--max-ahead", "ahead_s", 60.0, "How far audio may be ahead of real time."),
+    ("--max-idle", "idle_s", 300.0, "How long a session may say nothing."),
+    ("--max-length", "session_s", 14400.0, "How long a session may be."),
+    ("--drain", "drain_s", 10.0, "How long sessions may take to end when the server stops."),
+)
+"""Option, field of `Limits`, its default there (which would take long to import), and what it is."""
+
+
+def limit_options(command: Command) -> Command:
+    """The options for LIMITS; times are in seconds."""
+    for flag, name, default, about in reversed(LIMITS):
+        counted = isinstance(default, int)
+        kind = click.IntRange(min=1) if counted else click.FloatRange(min=0.1)
+        metavar = "N" if counted else "SECONDS"
+        option = click.option(
+            flag, name, metavar=metavar, type=kind, default=default, show_default=True, help=about
+        )
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Serve the realtime protocol over WebSockets.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free one.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "echo"]),
+    default="local",
+    show_default=True,
+    help="What translates: this machine's models, or what gives back what it hears.",
+)
+@click.option("--api-key-file", metavar="FILE", type=FILE, help="Who may connect: a key a line, or NAME:KEY.")
+@click.option("--open", "is_open", is_flag=True, help="Without keys, listen to other machines too.")
+@click.option("--tls-cert", metavar="FILE", type=FILE, help="Encrypt, with this certificate (PEM).")
+@click.option("--tls-key", metavar="FILE", type=FILE, help="Its private key (PEM), if it is in another file.")
+@click.option("--load", "pairs", multiple=True, metavar="FROM:TO", help="Load the models of a pair at once.")
+@click.option("--asr-model", metavar="FOLDER", type=FOLDER, help="Another CTranslate2 Whisper model.")
+@click.option("--mt-model", metavar="FOLDER", type=FOLDER, help="A CTranslate2 translation model, for any pair.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="How much the engine does at a time; else one a core.",
+)
+@limit_options
+@click.option(
+    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop to run on."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="What to log on standard error; keys never are.",
+)
+def serve(
+    host: str,
+    port: int,
+    engine: str,
+    api_key_file: Path | None,
+    is_open: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    pairs: Sequence[str],
+    asr_model: Path | None,
+    mt_model: Path | None,
+    workers: int | None,
+    backend: str,
+    log_level: str,
+    **limits: Any,
+) -> None:
+    """Serve the realtime protocol at ws://HOST:PORT/v1/realtime, to any client that speaks it.
+
+    Figures are at /metrics, for Prometheus; /healthz tells whether it takes sessions. The first Ctrl-C, or
+    SIGTERM, lets sessions end in good order; the second ends them at once.
+    """
+    try:
+        from pipeline.cli import serving
+    except ImportError as missing:
+        raise refuse(f"serving needs {missing.name}: pip install 'dragoman[serve]'", Exit.FAILED) from missing
+    keys = serving.keys_of(api_key_file)
+    if keys is None and not is_open and not serving.is_loopback(host):
+        raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
+    service = serving.service_of(serving.engine_of(engine, asr_model, mt_model), keys, workers, limits)
+    place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
+    serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level)

@@ -1,0 +1,136 @@
+"""What `dragoman serve` does: from its options to the last goodbye."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import ssl as tls
+import sys
+from collections.abc import AsyncIterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from attrs import frozen
+
+from pipeline.cli.exits import Exit, refuse
+from pipeline.serve.engine import Echo, Engine, Local
+from pipeline.serve.keys import Keys, read_keys
+from pipeline.serve.limits import Limits, Refusal
+from pipeline.serve.listener import Server, serving
+from pipeline.serve.opening import opened
+from pipeline.serve.service import Service
+from pipeline.stage import StageError
+from stages.translate.realtime.events import SessionConfig
+
+__all__ = ["Place", "encryption_of", "engine_of", "is_loopback", "keys_of", "serve", "service_of", "sessions_of"]
+
+
+@frozen
+class Place:
+    """Where to listen, and how to encrypt."""
+
+    host: str
+    port: int
+    ssl: tls.SSLContext | None
+
+
+def serve(service: Service, place: Place, loaded: Sequence[SessionConfig], backend: str, log_level: str) -> None:
+    """Serve until a signal comes. `loaded`: what models are loaded for before that."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    anyio.run(_serve, service, place, loaded, backend=backend)
+
+
+async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]) -> None:
+    """Load the models of the sessions `loaded`, and listen until a signal comes."""
+    try:
+        for session in loaded:
+            await service.engine.load(session)
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with serving(service, host=place.host, port=place.port, ssl=place.ssl) as server:
+                await _until_stopped(server, signals)
+    except StageError as error:
+        raise refuse(str(error), error.code) from error
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise refuse(f"cannot listen at {place.host}:{place.port}: {why}", Exit.FAILED) from error
+
+
+async def _until_stopped(server: Server, signals: AsyncIterable[object]) -> None:
+    keys = server.service.keys
+    who = "open" if keys is None else f"{len(keys.names)} keys"
+    _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
+    async with anyio.create_task_group() as tasks:
+        async for _ in signals:
+            if server.stopping:
+                server.cut()
+            else:
+                tasks.start_soon(_stop, server, tasks.cancel_scope)
+
+
+async def _stop(server: Server, scope: anyio.CancelScope) -> None:
+    if server.sessions:
+        _say(f"stopping: {server.sessions} sessions may end; Ctrl-C again ends them at once")
+    await server.stop()
+    scope.cancel()
+
+
+def _say(line: str) -> None:
+    print(f"dragoman: {line}", file=sys.stderr, flush=True)
+
+
+# --- options, made into what they stand for
+
+
+def engine_of(name: str, asr_model: Path | None, mt_model: Path | None) -> Engine:
+    return Echo() if name == "echo" else Local(asr_model, mt_model)
+
+
+def service_of(engine: Engine, keys: Keys | None, workers: int | None, limits: Mapping[str, Any]) -> Service:
+    return Service(engine, keys, Limits(**limits), **({} if workers is None else {"workers": workers}))
+
+
+def keys_of(path: Path | None) -> Keys | None:
+    if path is None:
+        return None
+    try:
+        return read_keys(path)
+    except UnicodeDecodeError as wrong:
+        raise refuse(f"{path}: not UTF-8 at byte {wrong.start}") from None
+    except (ValueError, OSError) as wrong:
+        raise refuse(str(wrong)) from None
+
+
+def encryption_of(cert: Path | None, key: Path | None) -> tls.SSLContext | None:
+    if cert is None:
+        if key is not None:
+            raise refuse("--tls-key needs --tls-cert")
+        return None
+    context = tls.create_default_context(tls.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key, password="")  # one that is encrypted is refused: nobody is asked
+    except (OSError, ValueError) as wrong:
+        raise refuse(f"no certificate with its key in {cert}{f' and {key}' if key else ''}: {wrong}") from None
+    return context
+
+
+def sessions_of(pairs: Sequence[str], engine: Engine) -> Sequence[SessionConfig]:
+    """What `--load` asks for."""
+    found = []
+    for pair in pairs:
+        source, colon, target = pair.partition(":")
+        if not colon or not target:
+            raise refuse(f"--load {pair}: wanted FROM:TO, such as en-us:pt-br")
+        try:
+            found.append(opened(SessionConfig(source, target), engine))
+        except Refusal as refusal:
+            raise refuse(f"--load {pair}: {refusal.event.message}") from None
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
