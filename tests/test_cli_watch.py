@@ -22,7 +22,8 @@ from pipeline.runner import Execution, run
 from pipeline.stage import StageError
 from pipeline.testing import Collect, Playlist, noise
 
-COUNTS = ("sent", "received", "dropped", "declined", "in_flight", "texts", "texts_received", "texts_dropped")
+COUNTS = ("sent", "received", "dropped", "declined", "in_flight")
+COUNTS += ("texts", "texts_received", "texts_dropped", "texts_in_flight")
 
 
 def edge(producer: str, consumer: str, **counts: Any) -> EdgeLine:
