@@ -38,7 +38,7 @@ class Piper:
             raise StageError(f"the Piper voice {path} has no {path.name}.json beside it")
         from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-        broken = (state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument, state.Fail, ValueError, KeyError)
+        broken = (state.InvalidProtobuf, state.InvalidGraph, state.Fail, ValueError, KeyError)
         try:
             voice = piper.PiperVoice.load(str(path))
         except broken as error:
