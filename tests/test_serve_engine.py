@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from pipeline.items import Audio, Mark, MarkKind, Text
+from pipeline.serve.engine import Relay
 from pipeline.serve.limits import Limits
 from pipeline.stage import Inbox, Outbox, StageError
 from stages.translate.realtime.codec import dump_client
@@ -22,11 +24,12 @@ from stages.translate.realtime.events import (
     TextDelta,
     TextDone,
 )
-from tests.serve_client import PATH, texts_of
+from tests.serve_client import PATH, sounds_of, texts_of
 from tests.serve_server import (
     SECOND,
     Engine,
     asking,
+    keys_in,
     masked,
     ramp,
     server,
@@ -109,6 +112,33 @@ async def test_an_engine_that_fails_ends_its_session_and_no_other(
         await other.connection.send("{")
         assert isinstance(await other.next(), ErrorEvent)
     assert str(fault) in caplog.text
+
+
+async def test_a_relay_speaks_to_another_service_and_keeps_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAMB_API_KEY", "canary-alice")
+    async with (
+        server(keys=keys_in(tmp_path), silence_s=1.0) as service,
+        server(engine=Relay(service.base_url)) as running,
+        session(running) as speaker,
+    ):
+        await speaker.say(ramp(2 * SECOND))
+        await speaker.find(AudioDone)
+        assert texts_of(speaker.events) == ["[pt-br] utterance 1, 2.0 s"]
+        assert sounds_of(speaker.events) == [ramp(2 * SECOND).tobytes()]
+        assert "canary" not in repr(speaker.events)
+
+
+async def test_a_relay_that_is_refused_ends_the_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CAMB_API_KEY", "canary-mallory")
+    async with (
+        server(keys=keys_in(tmp_path), silence_s=1.0) as service,
+        server(engine=Relay(service.base_url)) as running,
+        session(running) as speaker,
+    ):
+        await speaker.say(ramp(100))
+        assert await speaker.refused() == ("engine_failed", 1011)
 
 
 async def test_a_client_is_slowed_down_by_a_slow_engine_but_not_without_end() -> None:

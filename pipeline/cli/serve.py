@@ -47,11 +47,12 @@ def limit_options(command: Command) -> Command:
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free one.")
 @click.option(
     "--engine",
-    type=click.Choice(["local", "echo"]),
+    type=click.Choice(["local", "echo", "realtime"]),
     default="local",
     show_default=True,
-    help="What translates: this machine's models, or what gives back what it hears.",
+    help="What translates: this machine's models; what gives back what it hears; another service.",
 )
+@click.option("--relay-to", metavar="URL", help="realtime: that service, else the hosted one. Key: CAMB_API_KEY.")
 @click.option("--api-key-file", metavar="FILE", type=FILE, help="Who may connect: a key a line, or NAME:KEY.")
 @click.option("--open", "is_open", is_flag=True, help="Without keys, listen to other machines too.")
 @click.option("--tls-cert", metavar="FILE", type=FILE, help="Encrypt, with this certificate (PEM).")
@@ -80,6 +81,7 @@ def serve(
     host: str,
     port: int,
     engine: str,
+    relay_to: str | None,
     api_key_file: Path | None,
     is_open: bool,
     tls_cert: Path | None,
@@ -104,6 +106,6 @@ def serve(
     keys = serving.keys_of(api_key_file)
     if keys is None and not is_open and not serving.is_loopback(host):
         raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
-    service = serving.service_of(serving.engine_of(engine, asr_model, mt_model), keys, workers, limits)
+    service = serving.service_of(serving.engine_of(engine, relay_to, asr_model, mt_model), keys, workers, limits)
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
     serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level)

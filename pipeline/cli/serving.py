@@ -15,14 +15,16 @@ import anyio
 from attrs import frozen
 
 from pipeline.cli.exits import Exit, refuse
-from pipeline.serve.engine import Echo, Engine, Local
+from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
 from pipeline.serve.listener import Server, serving
 from pipeline.serve.opening import opened
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
+from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
 
 __all__ = ["Place", "encryption_of", "engine_of", "is_loopback", "keys_of", "serve", "service_of", "sessions_of"]
 
@@ -83,8 +85,15 @@ def _say(line: str) -> None:
 # --- options, made into what they stand for
 
 
-def engine_of(name: str, asr_model: Path | None, mt_model: Path | None) -> Engine:
-    return Echo() if name == "echo" else Local(asr_model, mt_model)
+def engine_of(name: str, relay_to: str | None, asr_model: Path | None, mt_model: Path | None) -> Engine:
+    if name != "realtime":
+        return Echo() if name == "echo" else Local(asr_model, mt_model)
+    try:
+        service_url(relay_to or DEFAULT_BASE_URL, "fast")
+        api_key_or_env(None)
+    except ValueError as wrong:
+        raise refuse(f"--engine realtime: {wrong}") from None
+    return Relay(relay_to or DEFAULT_BASE_URL)
 
 
 def service_of(engine: Engine, keys: Keys | None, workers: int | None, limits: Mapping[str, Any]) -> Service:

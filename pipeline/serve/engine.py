@@ -22,10 +22,12 @@ from stages.mt import Mt
 from stages.translate import Translate
 from stages.translate.languages import route
 from stages.translate.realtime.events import SessionConfig
+from stages.translate.realtime.interpreter import Interpreter
+from stages.translate.realtime.transport import DEFAULT_BASE_URL
 from stages.tts import Tts
 from stages.vad import Vad
 
-__all__ = ["Echo", "Engine", "Local"]
+__all__ = ["Echo", "Engine", "Local", "Relay"]
 
 ANY_TARGET = "en-us"
 """For a session that only transcribes: what is never read is not made."""
@@ -36,6 +38,14 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def clones(self) -> bool:
+        """Whether it has cloned voices."""
+
+    @property
+    def marks(self) -> bool:
+        """Whether a mark follows on each of its texts, which says where the utterance ends."""
 
     def check(self, session: SessionConfig) -> None:
         """Raises ValueError, in one line, where it cannot do the pair of (known) languages."""
@@ -55,6 +65,8 @@ class Echo:
     """Gives back what it hears, in utterances of two seconds. For tests of clients, and for measuring."""
 
     name = "echo"
+    clones = False
+    marks = True
 
     def check(self, session: SessionConfig) -> None:
         return None
@@ -82,6 +94,8 @@ class Local:
     _kept: dict[Hashable, object] = field(init=False, factory=dict)
 
     name = "local"
+    clones = False
+    marks = True
 
     def check(self, session: SessionConfig) -> None:
         if session.target_language:
@@ -111,6 +125,36 @@ class Local:
             loader
             for stage in stages
             if (loader := _loader(stage)) is not None and (spoken or not isinstance(stage, Tts))
+        )
+
+
+@frozen
+class Relay:
+    """Another realtime service, hosted or ours. Its key, from CAMB_API_KEY, stays here."""
+
+    base_url: str = DEFAULT_BASE_URL
+
+    name = "realtime"
+    clones = True
+    marks = False
+
+    def check(self, session: SessionConfig) -> None:
+        if not session.target_language:
+            raise ValueError("a relayed session needs a target language from the beginning")
+
+    def ready(self, session: SessionConfig) -> bool:
+        return True
+
+    async def load(self, session: SessionConfig) -> None:
+        return None
+
+    def interpreter(self, session: SessionConfig) -> Stage:
+        return Interpreter(
+            source_language=session.source_language,
+            target_language=session.target_language,
+            mode="slow" if session.mode == "slow" else "fast",
+            voice_id=session.voice_id,
+            base_url=self.base_url,
         )
 
 

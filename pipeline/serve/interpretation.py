@@ -12,11 +12,11 @@ from pipeline.graph import Graph
 from pipeline.runner import Execution
 from pipeline.serve.detection import Detection
 from pipeline.serve.intake import Ears, Intake
-from pipeline.serve.opening import AUTO
 from pipeline.serve.responses import Responses
 from pipeline.serve.service import Service
 from pipeline.serve.turns import Seat
 from pipeline.serve.voice import Voice
+from stages.translate.realtime.config import AUTO
 from stages.translate.realtime.events import Payload, SessionConfig, SourceLanguageChanged
 
 __all__ = ["Interpretation"]
@@ -92,7 +92,11 @@ class Interpretation:
         graph = Graph("session").add("ears", ears)
         graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
         responses = Responses(
-            frozenset(config.output_modalities), self._detection, first=self._note, item_id=self._next_item
+            frozenset(config.output_modalities),
+            self._detection,
+            first=self._note,
+            item_id=self._next_item,
+            marks=self.service.engine.marks,
         )
         lock = anyio.Lock()
         for port in _ports(config):

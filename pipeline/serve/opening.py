@@ -6,23 +6,25 @@ from attrs import evolve
 
 from pipeline.serve.engine import Engine
 from pipeline.serve.limits import Refusal
-from stages.languages import LANGUAGES, canonical
+from stages.languages import LANGUAGES
+from stages.translate.realtime.config import (
+    AUTO,
+    CANDIDATES_LIMIT,
+    MODALITIES,
+    MODES,
+    SPEAKER_SETUPS,
+    service_language,
+)
 from stages.translate.realtime.events import SessionConfig, SessionUpdate
 
 __all__ = ["changed", "opened"]
 
-AUTO = "auto"
-CANDIDATES = 10
-"""The protocol's limit."""
-MODALITIES = ("text", "audio")
-SETUPS = ("changing_speakers", "single_known_speaker")
-
 
 def opened(wish: SessionConfig, engine: Engine) -> SessionConfig:
     """The session that `wish` asks for, in canonical spelling. Raises: Refusal with the field at fault."""
-    if wish.mode not in ("fast", "slow"):
+    if wish.mode not in MODES:
         raise Refusal.of("unsupported_mode", f"mode must be fast or slow, not {wish.mode[:40]!r}", "session.mode")
-    if wish.voice_id is not None:
+    if wish.voice_id is not None and not engine.clones:
         raise Refusal.of("unsupported_voice", "this server has no cloned voices", "session.voice")
     session = evolve(
         wish,
@@ -70,14 +72,10 @@ def _target(tag: str) -> str:
 
 def _language(tag: str, param: str) -> str:
     try:
-        known = canonical(tag[:40])
+        return service_language(tag[:40])
     except ValueError:
-        known = ""
-    if known not in LANGUAGES:
-        raise Refusal.of(
-            "unsupported_language", f"{tag[:40]!r} is not supported; there is {', '.join(LANGUAGES)}", param
-        )
-    return known
+        message = f"{tag[:40]!r} is not supported; there is {', '.join(LANGUAGES)}"
+        raise Refusal.of("unsupported_language", message, param) from None
 
 
 def _modalities(wish: SessionConfig) -> tuple[str, ...]:
@@ -95,14 +93,16 @@ def _modalities(wish: SessionConfig) -> tuple[str, ...]:
 
 def _candidates(wish: SessionConfig) -> tuple[str, ...]:
     param = "session.source_language_candidates"
-    if len(wish.source_language_candidates) > CANDIDATES:
-        raise Refusal.of("too_many_candidates", f"at most {CANDIDATES} candidates", param)
+    if len(wish.source_language_candidates) > CANDIDATES_LIMIT:
+        raise Refusal.of("too_many_candidates", f"at most {CANDIDATES_LIMIT} candidates", param)
     return tuple(_language(each, param) for each in wish.source_language_candidates)
 
 
 def _setup(wish: SessionConfig) -> str | None:
-    if wish.speaker_setup is not None and wish.speaker_setup not in SETUPS:
+    if wish.speaker_setup is not None and wish.speaker_setup not in SPEAKER_SETUPS:
         raise Refusal.of(
-            "unsupported_speaker_setup", f"speaker_setup must be {' or '.join(SETUPS)}", "session.speaker_setup"
+            "unsupported_speaker_setup",
+            f"speaker_setup must be {' or '.join(SPEAKER_SETUPS)}",
+            "session.speaker_setup",
         )
     return wish.speaker_setup

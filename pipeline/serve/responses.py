@@ -81,9 +81,12 @@ class Responses:
     first: Callable[[str, int | None], None] = lambda _modality, _end: None
     item_id: Callable[[], str] = lambda: "item_1"
 
-    _transcripts: Spans = field(init=False, factory=Spans)
+    marks: bool = True
+    """Whether marks around the texts are to be expected."""
+
+    _transcripts: Spans = field(init=False)
     _hypothesis: Agreement = field(init=False, factory=Agreement)
-    _texts: Spans = field(init=False, factory=Spans)
+    _texts: Spans = field(init=False)
     _translation: Agreement = field(init=False, factory=Agreement)
     _told: deque[_Parcel] = field(init=False, factory=deque)
     _open: _Parcel | None = field(init=False, default=None)
@@ -97,6 +100,9 @@ class Responses:
     """No sound comes any more: no text waits for it."""
     _passed: set[int] = field(init=False, factory=set)
     """Utterances in the target language already: neither translated nor spoken."""
+
+    def __attrs_post_init__(self) -> None:
+        self._transcripts, self._texts = Spans(self.marks), Spans(self.marks)
 
     def feed(self, port: str, item: Item) -> Iterator[Payload]:
         """What can be told with `item` from `port`."""

@@ -29,9 +29,11 @@ class Span:
 class Spans:
     """Finds the frames of texts: those of the marks around them where there are any, else whole milliseconds.
 
-    So a final text waits for what follows it, which comes at once. An utterance without text is a blank span.
+    So a final text waits for what follows it, which comes at once; not where no marks are `expected`. An
+    utterance without text is a blank span.
     """
 
+    expected: bool = True
     ended: int = field(init=False, default=0)
     """Utterances that are over."""
     _held: Text | None = field(init=False, default=None)
@@ -48,6 +50,8 @@ class Spans:
                 return
             yield from self.flush()
             self._held = item
+            if not self.expected:
+                yield from self.flush()
         elif item.kind is MarkKind.UTTERANCE_START:
             yield from self.flush()
             self._start = _frame(item)
