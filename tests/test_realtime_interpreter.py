@@ -187,6 +187,15 @@ def test_cuts_whenever_they_come_and_sessions_that_hear_ends_elsewhere(seed: int
     run.assert_whole(near_ms=240)
 
 
+@pytest.mark.parametrize(("tells", "period_s"), [(True, 2.9), (True, 7), (False, 30)])
+def test_what_we_take_for_several_utterances_the_service_may_take_for_one(tells: bool, period_s: float) -> None:
+    toy = {"tells": tells, "pause_frames": RATE * 6 // 5, "answer_s": 2.5 if period_s > 5 else 0.2}
+    run = in_virtual_time(lambda: interpret(300, every(period_s), toy=toy))
+    assert len(run.texts("text")) < len(run.spans)
+    assert np.array_equal(run.speech(), np.concatenate([run.sound[start:end] for start, end in run.spans]))
+    assert sum(run.stage.losses().values()) == 0
+
+
 # --- outages ------------------------------------------------------------------------------------------------
 
 

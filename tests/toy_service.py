@@ -37,12 +37,15 @@ from stages.translate.realtime.events import (
 from stages.translate.realtime.protocol import ServerProtocol
 from stages.translate.realtime.transport import ServiceUnreachable, Socket, SocketClosed, SocketOptions
 
-__all__ = ["RATE", "Toy", "blocks", "speech_at", "talk"]
+__all__ = ["RATE", "Ear", "Toy", "answers_to", "blocks", "talk"]
 
 RATE = 24000
 STEP = RATE // 100
-PAUSE = RATE * 2 // 5
 FRAME = RATE * 2 // 5
+
+
+Heard = tuple[int, int, Samples]
+"""An utterance as a session heard it: start, end, and what sounds in it."""
 
 
 def speech_at(start: int, end: int) -> Samples:
@@ -132,6 +135,8 @@ class Toy:
     boot_s: float = 0.0
     answer_s: float = 0.15
     """From the end of an utterance to its answer."""
+    pause_frames: int = RATE * 2 // 5
+    """The silence that ends an utterance."""
     down: bool = False
     """Nothing answers at the address."""
     deaf: bool = False
@@ -180,7 +185,7 @@ class Toy:
 
     async def _serve(self, wire: Wire) -> None:
         protocol = ServerProtocol()
-        numbers, answers = anyio.create_memory_object_stream[tuple[int, Samples]](math.inf)
+        numbers, answers = anyio.create_memory_object_stream[Heard](math.inf)
         try:
             with numbers:
                 self.tasks.start_soon(self._answer, wire, answers)
@@ -189,7 +194,10 @@ class Toy:
             pass
 
     async def _listen(
-        self, wire: Wire, protocol: ServerProtocol, utterances: anyio.abc.ObjectSendStream[tuple[int, Samples]]
+        self,
+        wire: Wire,
+        protocol: ServerProtocol,
+        utterances: anyio.abc.ObjectSendStream[Heard],
     ) -> None:
         protocol.receive(await wire.from_client.receive())
         await anyio.sleep(self.handshake_s)
@@ -205,7 +213,7 @@ class Toy:
             await anyio.sleep(self.boot_s)
         wire.tell(protocol.send(SessionCreated("toy", protocol.config)))
         wire.tell(protocol.send(SessionUpdated(protocol.config)))
-        ear, number = Ear(self.slip_frames), len(self.heard)
+        ear, number = Ear(self.pause_frames), len(self.heard)
         self.heard.append(0)
         while True:
             message = protocol.receive(await wire.from_client.receive())
@@ -218,49 +226,53 @@ class Toy:
             for utterance in ear.hear(np.frombuffer(message.audio, "<i2").reshape(-1, 1)):
                 await utterances.send(utterance)
 
-    async def _answer(self, wire: Wire, utterances: anyio.abc.ObjectReceiveStream[tuple[int, Samples]]) -> None:
+    async def _answer(self, wire: Wire, utterances: anyio.abc.ObjectReceiveStream[Heard]) -> None:
         with utterances:
-            async for start, samples in utterances:
+            async for heard in utterances:
                 await anyio.sleep(self.answer_s)
-                for payload in [] if wire.deaf else self._answers(start, samples):
+                told = answers_to(heard, self.asked, tells=self.tells, slip_frames=self.slip_frames)
+                for payload in [] if wire.deaf else told:
                     wire.tell(dump_server(payload))
                     await anyio.lowlevel.checkpoint()
 
-    def _answers(self, start: int, samples: Samples) -> list[Payload]:
-        first, last = said_at(int(samples[0, 0])), said_at(int(samples[-1, 0]))
-        said = f"from {first} to {last}"
-        place = (start, start + len(samples) + self.slip_frames) if self.tells else (None, None)
-        frames = [samples[begin : begin + FRAME] for begin in range(0, len(samples), FRAME)]
-        told: list[Payload] = [
-            TranscriptDelta("from "),
-            TranscriptCompleted(said, start_frame=place[0], end_frame=place[1]),
-            TextDelta("de "),
-            TextDone(said.replace("from", "de").replace("to", "a"), *place),
-            *(AudioDelta(frame.astype("<i2").tobytes()) for frame in frames),
-            AudioDone(),
-        ]
-        left_out = {TextDelta, TextDone} if "text" not in self.asked else set()
-        left_out |= {AudioDelta, AudioDone} if "audio" not in self.asked else set()
-        return [payload for payload in told if type(payload) not in left_out]
+
+def answers_to(heard: Heard, asked: Sequence[str], *, tells: bool = True, slip_frames: int = 0) -> list[Payload]:
+    """What a session says of an utterance; with `tells`, where it lies."""
+    start, end, samples = heard
+    first, last = said_at(int(samples[0, 0])), said_at(int(samples[-1, 0]))
+    said = f"from {first} to {last}"
+    place = (start, end + slip_frames) if tells else (None, None)
+    frames = [samples[begin : begin + FRAME] for begin in range(0, len(samples), FRAME)]
+    told: list[Payload] = [
+        TranscriptDelta("from "),
+        TranscriptCompleted(said, start_frame=place[0], end_frame=place[1]),
+        TextDelta("de "),
+        TextDone(said.replace("from", "de").replace("to", "a"), *place),
+        *(AudioDelta(frame.astype("<i2").tobytes()) for frame in frames),
+        AudioDone(),
+    ]
+    left_out = {TextDelta, TextDone} if "text" not in asked else set()
+    left_out |= {AudioDelta, AudioDone} if "audio" not in asked else set()
+    return [payload for payload in told if type(payload) not in left_out]
 
 
 @define
 class Ear:
-    """Utterances in what one session hears, as (start, samples): where `PAUSE` of silence follows."""
+    """Utterances in what one session hears: each ends where `pause_frames` of silence follow."""
 
-    slip_frames: int = 0
+    pause_frames: int
     _position: int = field(init=False, default=0)
     _start: int = field(init=False, default=0)
     _held: list[Samples] = field(init=False, factory=list)
     _silent: int = field(init=False, default=0)
 
-    def hear(self, samples: Samples) -> list[tuple[int, Samples]]:
-        found: list[tuple[int, Samples]] = []
+    def hear(self, samples: Samples) -> list[Heard]:
+        found: list[Heard] = []
         for begin in range(0, len(samples), STEP):
             found += self._hear(samples[begin : begin + STEP])
         return found
 
-    def _hear(self, samples: Samples) -> list[tuple[int, Samples]]:
+    def _hear(self, samples: Samples) -> list[Heard]:
         spoken = samples[samples[:, 0] != 0]
         if len(spoken):
             if not self._held:
@@ -271,7 +283,7 @@ class Ear:
         if len(spoken) or not self._held:
             return []
         self._silent += len(samples)
-        if self._silent < PAUSE:
+        if self._silent < self.pause_frames:
             return []
         utterance, self._held = np.concatenate(self._held), []
-        return [(self._start, utterance)]
+        return [(self._start, self._position - self._silent, utterance)]

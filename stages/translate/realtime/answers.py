@@ -17,6 +17,8 @@ stopped. What matches nothing is new.
 
 from __future__ import annotations
 
+from collections import deque
+
 from attrs import define, field
 
 from pipeline.items import Mark, MarkKind
@@ -42,6 +44,8 @@ AnswerPart = TranscriptDelta | TranscriptCompleted | TextDelta | TextDone | Audi
 PORTS = ("audio", "text", "transcript")
 NEAR_FRAMES = SAMPLE_RATE_HZ // 2
 """Two sessions, which began in different places, may hear the end of one utterance so far apart."""
+RECENT = 8
+"""Answers without places that a session may give again: an estimate can lag behind by a few."""
 HELD_BYTES = 60 * SAMPLE_RATE_HZ * 2
 """Speech held at most while it is not known which answer it is of."""
 
@@ -69,7 +73,10 @@ class Answers:
     _open: list[Answer] = field(init=False, factory=list)
     _earlier: list[Answer] = field(init=False, factory=list)
     """What the sessions before said of the sound that this one hears again."""
-    _last: Answer | None = field(init=False, default=None)
+    _recent: deque[Answer] = field(init=False, factory=lambda: deque(maxlen=RECENT))
+    """Closed in this session."""
+    _overlap: int = field(init=False, default=0)
+    """The position up to which the sessions before had been sent sound."""
     _seen: set[str] = field(init=False, factory=set)
     _never: frozenset[str] = field(init=False, default=frozenset())
     """Parts that were asked for, and that no response had: some services leave text out."""
@@ -86,7 +93,7 @@ class Answers:
         lost_from, lost_to = self.replay.resume()
         self._offset = self.replay.begin
         if lost_to > lost_from:
-            self._forget_until(lost_to)
+            self._forget_all([answer for answer in self._earlier if answer.place and _end(answer) <= lost_to])
             gap = Mark(MarkKind.GAP, self.replay.source(lost_from), SAMPLE_RATE_HZ, lost_to - lost_from)
             self._out += [(port, gap) for port in PORTS]
             self._mark()
@@ -95,6 +102,8 @@ class Answers:
     def take(self, payload: Payload, settled: int) -> list[Given]:
         """An event came. All that was sent before the position `settled` is old enough to be answered."""
         self._settled = settled
+        if self._earlier and settled >= self._overlap:
+            self._forget_all([answer for answer in self._earlier if not answer.exact])
         match payload:
             case TranscriptDelta() | TranscriptCompleted():
                 self._hear(self._transcribed(), payload)
@@ -111,7 +120,8 @@ class Answers:
     def rest(self, position: int) -> list[Given]:
         """Nothing sounds before `position` that was not answered."""
         if not self.outstanding and position > self.replay.answered:
-            self._last, self._earlier = None, []
+            self._recent.clear()
+            self._earlier = []
             self.replay.cover(position)
             self._mark()
         return self._taken()
@@ -119,12 +129,13 @@ class Answers:
     def cut(self) -> None:
         """The session has ended; the next says again what this one began, and what is not known to be over."""
         begun = [answer for answer in self._open if answer.held is None and answer.begun]
-        if self._last is not None and _end(self._last) > self.replay.begin:
-            begun.append(self._last)
+        begun += [answer for answer in self._recent if not answer.exact or _end(answer) > self.replay.begin]
         for answer in begun:
             answer.again()
         self._earlier = sorted([*self._earlier, *begun], key=lambda answer: answer.number)
-        self._open, self._last = [], None
+        self._open = []
+        self._recent.clear()
+        self._overlap = max(self._overlap, self.replay.sent)
         self.replay.rewind()
 
     def finish(self) -> list[Given]:
@@ -138,7 +149,7 @@ class Answers:
 
     def _transcribed(self) -> Answer:
         """The first answer without a transcript; one that comes behind its response finds that closed."""
-        last = self._last
+        last = self._recent[-1] if self._recent else None
         if not self._open and last is not None and "transcript" not in last.came | last.given:
             return last
         return next((answer for answer in self._open if "transcript" not in answer.came), None) or self._new()
@@ -209,10 +220,8 @@ class Answers:
         if twin is None:
             self._number(answer)
         else:
-            before = self._earlier[: self._earlier.index(twin)]
-            self._earlier = self._earlier[len(before) + 1 :]
-            for earlier in before:
-                self._forget(earlier)
+            self._forget_all(self._earlier[: self._earlier.index(twin)])
+            self._earlier.remove(twin)
             self.repeated += self._is_given(twin)
             self._open[self._open.index(answer)] = answer = twin
         for payload in held:
@@ -322,8 +331,9 @@ class Answers:
         end = answer.place[1] if answer.place else self._estimate(before)[1]
         self.replay.cover(end, keep=None if answer.exact else before)
         self.hearing.forget(min(self.replay.begin, self.replay.answered))
-        self._last = answer
-        self._forget_until(end)
+        self._recent.append(answer)
+        new = end >= self._overlap
+        self._forget_all([each for each in self._earlier if (_end(each) <= end if each.exact else new)])
         self._mark()
 
     def _forget(self, answer: Answer) -> None:
@@ -332,11 +342,10 @@ class Answers:
         if answer.speaking:
             self._out += answer.hush()
 
-    def _forget_until(self, position: int) -> None:
-        over = [earlier for earlier in self._earlier if earlier.place and _end(earlier) <= position]
-        for earlier in over:
-            self._earlier.remove(earlier)
-            self._forget(earlier)
+    def _forget_all(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            self._earlier.remove(answer)
+            self._forget(answer)
 
     def _mark(self) -> None:
         """Tell how far all is answered, between two utterances."""

@@ -125,6 +125,8 @@ class Interpreter:
     """Frames of silence sent in this session behind the end of input."""
     _heard_at: float = field(init=False, default=0.0)
     """When the service last said something."""
+    _given_at: float = field(init=False, default=0.0)
+    """When it last said something new."""
     _owed_since: float | None = field(init=False, default=None)
     _sent_when_heard: int = field(init=False, default=0)
     _patience: int = field(init=False, default=1)
@@ -314,7 +316,10 @@ class Interpreter:
             self._errors += 1
             self._said = _shown(payload.message)
         elif payload is not None:
-            await self._give(give, self._answers.take(payload, line.settled(LATE_S)))
+            given = self._answers.take(payload, line.settled(LATE_S))
+            if any(not isinstance(item, Mark) for _, item in given):
+                self._given_at = anyio.current_time()
+            await self._give(give, given)
         answers = isinstance(payload, AnswerPart)
         if answers:
             self._heard_at, self._sent_when_heard, self._patience = anyio.current_time(), self._replay.sent, 1
@@ -355,7 +360,7 @@ class Interpreter:
         """How the conversation has ended; empty while it goes on."""
         if self._ended_at is None or self._replay.unsent:
             return ""
-        quiet_s = now - max(self._heard_at, self._ended_at + TAIL_S)
+        quiet_s = now - max(self._given_at, self._ended_at + TAIL_S)
         unanswered = self._hearing.sounds(self._replay.answered, self._replay.end)
         if not unanswered and not self._answers.outstanding:
             needed_s = min(self.quiet_s, EXACT_QUIET_S) if self._answers.exact else self.quiet_s

@@ -322,7 +322,14 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
 @contextmanager
 def _refusals(url: str, options: SocketOptions) -> Iterator[None]:
     """What may be raised while a connection is opened, as ServiceUnreachable."""
-    from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidProxyStatus, InvalidStatus, InvalidURI
+    from websockets.exceptions import (
+        ConnectionClosed,
+        InvalidHandshake,
+        InvalidProxy,
+        InvalidProxyStatus,
+        InvalidStatus,
+        InvalidURI,
+    )
 
     place = _place(url)
     try:
@@ -339,6 +346,8 @@ def _refusals(url: str, options: SocketOptions) -> Iterator[None]:
         raise ServiceUnreachable(f"{place} did not answer within {options.open_timeout_s:g} s") from late
     except ImportError as missing:
         raise ServiceUnreachable(f"cannot use this proxy: {missing}", permanent=True) from missing
+    except ConnectionClosed as cut:  # trio's client, where the handshake cannot be sent any more
+        raise ServiceUnreachable(f"cannot reach {place}: {_why(cut.__cause__) or 'the connection broke'}") from cut
     except InvalidHandshake as wrong:
         raise ServiceUnreachable(f"{place} does not answer as a WebSocket service: {_why(wrong)}") from wrong
     except _network_errors() as failed:
