@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, str] = {
     "mt": "stages.mt:Mt",
     "tts": "stages.tts:Tts",
     "translate": "stages.translate:Translate",
+    "realtime": "stages.translate.realtime.interpreter:Interpreter",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",
     "jsonl": "stages.jsonl:Jsonl",

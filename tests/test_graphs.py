@@ -16,6 +16,7 @@ from pipeline.runner import run
 from stages import KINDS
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
+from tests.serve_server import server
 from tests.wer import error_rate
 
 GRAPHS = Path(__file__).parents[1] / "graphs"
@@ -76,6 +77,31 @@ def test_tap_copies_what_the_translator_hears(tmp_path: Path) -> None:
     assert len(taps) == 2
     assert soundfile.info(heard).duration == pytest.approx(30.277, abs=0.01)
     assert log.read_text(encoding="utf-8").count('"text"') > 0
+
+
+def test_call_translates_both_ways(tmp_path: Path) -> None:
+    here, there = tmp_path / "here.wav", tmp_path / "there.wav"
+    report = go(loaded("call", here=EN_DEMO, there=ES_DEMO, engine="echo", heard_here=here, heard_there=there))
+    assert soundfile.info(there).duration == pytest.approx(30.3, abs=2)
+    assert soundfile.info(here).duration == pytest.approx(39.2, abs=2)
+    assert report.media_s == pytest.approx(39.2, abs=0.1)
+
+
+@pytest.mark.anyio
+async def test_realtime_against_our_own_server(
+    anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seconds of a recording, at the pace of speech, through sockets and back."""
+    monkeypatch.setenv("CAMB_API_KEY", "any")
+    short = tmp_path / "short.wav"
+    soundfile.write(short, soundfile.read(EN_DEMO, frames=32000, dtype="int16")[0], 16000)
+    speech, captions = tmp_path / "speech.wav", tmp_path / "captions.srt"
+    async with server(silence_s=1.0) as running:
+        graph = loaded("realtime", input=short, service=running.base_url, speech=speech, subtitles=captions)
+        report = await run(graph)
+    assert not report.lost
+    assert parse(captions)
+    assert soundfile.info(speech).duration >= 2
 
 
 @needs_models

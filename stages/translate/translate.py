@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from attrs import define
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
-from pipeline.stage import Part, Parts, between, option
+from pipeline.stage import Part, Parts, Stage, between, option
 from stages.asr import Asr
 from stages.languages import checked
 from stages.models.speakers import choose
@@ -34,10 +34,11 @@ class Translate:
     The engine `local` works on this machine alone, from a recogniser, a translation and a voice that come with
     `dragoman[local,voices]`; it is made of the stages vad, asr, mt and tts, and what nobody reads is left out.
     A pair of languages that it cannot do is refused when the graph is checked: see `dragoman languages`.
-    The engine `echo` needs no models and gives back what it hears.
+    The engine `echo` needs no models and gives back what it hears. The engine `realtime` is a service over a
+    socket, hosted or `dragoman serve`; `use: realtime` is the same with all its options.
     """
 
-    engine: Literal["local", "echo"] = option("local", help="what translates")
+    engine: Literal["local", "echo", "realtime"] = option("local", help="what translates")
     source_language: str = option(help="the language spoken, or auto", check=_check_source, example="en-us")
     target_language: str = option(help="the language to translate into", check=checked, example="pt-br")
     asr_model: Path | None = option(None, help="the folder of another CTranslate2 Whisper model, such as small")
@@ -56,6 +57,15 @@ class Translate:
         1, help="how hard the recogniser searches; 5 is slower and barely better", check=between(1, 20)
     )
 
+    mode: Literal["fast", "slow"] = option(
+        "fast", help="realtime: fast is ready at once, slow boots for half a minute and knows more languages"
+    )
+    voice_id: int | None = option(None, help="realtime: the number of a cloned voice")
+    api_key: str | None = option(None, help="realtime: your key; without it, CAMB_API_KEY", secret=True)
+    base_url: str | None = option(
+        None, help="realtime: the service's address, such as ws://127.0.0.1:8765; without it, the hosted one"
+    )
+
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(RATE, 1))}
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
@@ -69,6 +79,8 @@ class Translate:
         """The stages that do it. Raises ValueError for a pair that cannot be done."""
         if self.engine == "echo":
             return self._echo()
+        if self.engine == "realtime":
+            return self._realtime()
         way = self._route()
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
@@ -98,6 +110,26 @@ class Translate:
 
     def _echo(self) -> Parts:
         source = "en-us" if self.source_language == "auto" else self.source_language
-        echo = Echo(source_language=source, target_language=self.target_language)
-        outputs = {port: f"echo.{port}" for port in ("audio", "text", "transcript")}
-        return Parts({"echo": Part(echo)}, {"in": "echo"}, outputs)
+        return _alone("echo", Echo(source_language=source, target_language=self.target_language))
+
+    def _realtime(self) -> Parts:
+        # Imported here: the other engines need none of it.
+        from stages.translate.realtime.interpreter import Interpreter
+        from stages.translate.realtime.transport import DEFAULT_BASE_URL
+
+        interpreter = Interpreter(
+            source_language=self.source_language,
+            target_language=self.target_language,
+            mode=self.mode,
+            voice_id=self.voice_id,
+            api_key=self.api_key,
+            base_url=self.base_url or DEFAULT_BASE_URL,
+        )
+        return _alone("service", interpreter)
+
+
+def _alone(name: str, stage: Stage) -> Parts:
+    """An assembly of one part, which has all three ports itself."""
+    return Parts(
+        {name: Part(stage)}, {"in": name}, {port: f"{name}.{port}" for port in ("audio", "text", "transcript")}
+    )
