@@ -17,6 +17,7 @@ from typing import Any
 
 import anyio
 from attrs import define, field, frozen
+from websockets.exceptions import ConnectionClosed
 
 from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
 
@@ -63,8 +64,6 @@ class Socket:
 
     async def receive(self) -> str | bytes:
         """The next message. Raises SocketGone. Cancelled, nothing is lost."""
-        from websockets.exceptions import ConnectionClosed
-
         try:
             message: str | bytes = await self._connection.recv()
         except ConnectionClosed as closed:
@@ -76,8 +75,6 @@ class Socket:
 
         A client that does not read for `timeout_s` is cut off: half a frame may be out.
         """
-        from websockets.exceptions import ConnectionClosed
-
         with anyio.move_on_after(timeout_s, shield=True) as sending:
             try:
                 await self._connection.send(frame)
