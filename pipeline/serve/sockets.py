@@ -255,8 +255,10 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
         try:
             yield
         finally:
-            with anyio.CancelScope(shield=True):
+            # Handlers that were cancelled from outside do not report back: nobody waits for them for ever.
+            with anyio.move_on_after(2 * CLOSING_S, shield=True):
                 await server.aclose()
+            nursery.cancel_scope.cancel()
 
 
 def _on_trio() -> bool:
