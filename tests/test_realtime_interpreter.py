@@ -436,7 +436,7 @@ def test_options_are_checked_before_anything_runs() -> None:
     with pytest.raises(ValueError, match="source_language"):
         Interpreter(source_language="xx-yy", target_language="pt-br")
     with pytest.raises(ValueError, match="wanted an address"):
-        Interpreter(source_language="en-us", target_language="pt-br", base_url="nowhere").gives({})
+        Interpreter(source_language="en-us", target_language="pt-br", base_url="nowhere")
     given = Interpreter(source_language="auto", target_language="pt-br", mode="slow").gives({})
     assert list(given) == ["audio", "text", "transcript"]
 

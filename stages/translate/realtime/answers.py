@@ -330,7 +330,6 @@ class Answers:
         before = self.replay.answered
         end = answer.place[1] if answer.place else self._estimate(before)[1]
         self.replay.cover(end, keep=None if answer.exact else before)
-        self.hearing.forget(min(self.replay.begin, self.replay.answered))
         self._recent.append(answer)
         new = end >= self._overlap
         self._forget_all([each for each in self._earlier if (_end(each) <= end if each.exact else new)])

@@ -26,12 +26,13 @@ from stages.translate.realtime.answer import Given
 from stages.translate.realtime.answers import PORTS, AnswerPart, Answers
 from stages.translate.realtime.backoff import Backoff, Pace
 from stages.translate.realtime.config import AUTO, api_key_or_env, session_config
-from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, SessionConfig
+from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, Payload, SessionConfig
 from stages.translate.realtime.hearing import Hearing
 from stages.translate.realtime.line import Interrupted, Line, Opener, Refused, open_line
 from stages.translate.realtime.lines import Lines
 from stages.translate.realtime.replay import Replay
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, SocketOptions, open_socket, service_url
+from stages.translate.realtime.waiting import LATE_S, Ending, Waiting
 
 __all__ = ["Interpreter"]
 
@@ -40,18 +41,9 @@ KEEP_ALIVE = SocketOptions(ping_interval_s=4, ping_timeout_s=5, close_timeout_s=
 MESSAGE_FRAMES = SAMPLE_RATE_HZ // 10
 """What the vendor's clients send at once."""
 CREDIT_S = 5.0
-TAIL_S = 1.0
-"""The silence behind the end of input in which a service notices that the last utterance is over."""
-EXACT_QUIET_S = 1.0
-"""`quiet_s` for a service that tells what it has answered."""
 MODALITIES = ("text", "audio")
-LATE_S = 8.0
-"""A service that tells no places has by then begun to answer, or it will not."""
-REST_FRAMES, MARGIN_FRAMES = 2 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ // 2
-"""After so much silence nothing is to be answered, up to a little before the next sound."""
 TICK_S = 0.2
 BASE_S, CAP_S = 0.2, 20.0
-MOST_PATIENCE = 16
 OUT_ITEMS = 512
 """Between listening and handing on, in blocks of at most 200 ms: a minute and a half of speech."""
 SHOWN_CHARS = 300
@@ -59,6 +51,14 @@ SHOWN_CHARS = 300
 
 def _check_source(language: str) -> str | None:
     return None if language == AUTO else checked(language)
+
+
+def _check_address(address: str) -> str | None:
+    try:
+        service_url(address, "fast")
+    except ValueError:
+        return f"an address such as {DEFAULT_BASE_URL}"
+    return None
 
 
 @define(kw_only=True)
@@ -81,7 +81,9 @@ class Interpreter:
     )
     voice_id: int | None = option(None, help="the number of a cloned voice; without it, a built-in one")
     api_key: str | None = option(None, help="the key of your account; without it, CAMB_API_KEY", secret=True)
-    base_url: str = option(DEFAULT_BASE_URL, help="the address of the service, such as ws://127.0.0.1:8765")
+    base_url: str = option(
+        DEFAULT_BASE_URL, help="the address of the service, such as ws://127.0.0.1:8765", check=_check_address
+    )
     lead_s: float = option(
         0.5, help="how far ahead of real time a file is sent; services expect speech", check=between(0, 30, "s")
     )
@@ -114,46 +116,39 @@ class Interpreter:
     _replay: Replay = field(init=False, repr=False)
     _hearing: Hearing = field(init=False, factory=Hearing, repr=False)
     _answers: Answers = field(init=False, repr=False)
+    _waiting: Waiting = field(init=False, repr=False)
     _lines: Lines = field(init=False, repr=False)
     _line: Line | None = field(init=False, default=None, repr=False)
     """The session that is sent to."""
-    _changed: anyio.Event = field(init=False, factory=lambda: anyio.Event(), repr=False)
+    _changed: anyio.Event = field(init=False, factory=anyio.Event, repr=False)
     _marks: deque[tuple[int, Mark]] = field(init=False, factory=deque, repr=False)
     """What came between the sound and is handed on, with the position that must be answered before."""
-    _ended_at: float | None = field(init=False, default=None)
     _tail: int = field(init=False, default=0)
     """Frames of silence sent in this session behind the end of input."""
-    _heard_at: float = field(init=False, default=0.0)
-    """When the service last said something."""
-    _given_at: float = field(init=False, default=0.0)
-    """When it last said something new."""
-    _owed_since: float | None = field(init=False, default=None)
-    _sent_when_heard: int = field(init=False, default=0)
-    _patience: int = field(init=False, default=1)
     _errors: int = field(init=False, default=0)
     _said: str = field(init=False, default="")
     """The last error that this session's service told."""
-    _end: str = field(init=False, default="")
-    """How it ended."""
+    _ending: Ending | None = field(init=False, default=None)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
 
     def __attrs_post_init__(self) -> None:
         self._replay = Replay(round(self.replay_s * SAMPLE_RATE_HZ))
-        self._answers = self._new_answers(frozenset())
+        self._expect(frozenset())
         self._lines = Lines(self._fresh_line, self._new_backoff(), self.give_up_s, _shown)
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         """Audio and two texts. Raises ValueError for what the service cannot do."""
         self._configuration(frozenset(MODALITIES))
-        service_url(self.base_url, self.mode)
         return {"audio": AudioCaps(SAMPLE_RATE_HZ, 1), "text": TEXT, "transcript": TEXT}
 
     # --- what it tells
 
     @property
     def status(self) -> str:
-        status = self._end or self._lines.status
+        status = self._ending or self._lines.status
+        if status == "ready" and self._waiting.ended_s is not None:
+            status = "waiting for the last answers"
         return f"{status}; the service says: {self._said}" if self._said else status
 
     def losses(self) -> Mapping[str, int]:
@@ -167,7 +162,7 @@ class Interpreter:
             "utterances answered in part": self._answers.unfinished,
             "answers given before, passed over": self._answers.repeated,
             "errors from the service": self._errors,
-            f"ended: {self._end}": bool(self._end),
+            f"ended: {self._ending}": self._ending is not None,
         }
         return {what: int(count) for what, count in told.items() if count}
 
@@ -194,7 +189,7 @@ class Interpreter:
 
     def _prepare(self, outbox: Outbox) -> None:
         wanted = frozenset(port for port in MODALITIES if outbox.wanted(port))
-        self._answers = self._new_answers(wanted)
+        self._expect(wanted)
         try:
             self._key = api_key_or_env(self.api_key)
             self._configuration(wanted)
@@ -210,9 +205,12 @@ class Interpreter:
             voice_id=self.voice_id,
         )
 
-    def _new_answers(self, wanted: frozenset[str]) -> Answers:
+    def _expect(self, wanted: frozenset[str]) -> None:
         source, target = self.source_language.lower(), self.target_language.lower()
-        return Answers(self._replay, self._hearing, "" if source == AUTO else source, target, wanted)
+        source = "" if source == AUTO else source
+        self._answers = Answers(self._replay, self._hearing, source, target, wanted)
+        limits = (self.silent_after_s, self.quiet_s, self.deadline_s)
+        self._waiting = Waiting(self._answers, self._replay, self._hearing, *limits)
 
     def _new_backoff(self) -> Backoff:
         return Backoff(BASE_S, CAP_S, self._dice)
@@ -238,10 +236,11 @@ class Interpreter:
                     await self._room_for(piece.frames)
                     self._replay.add(piece)
                     self._hearing.feed(piece.samples)
+                    self._hearing.forget(self._replay.begin - self._replay.window_frames)
                     self._tell()
             elif isinstance(item, Mark) and item.kind in (MarkKind.GAP, MarkKind.FLUSH):
                 self._marks.append((self._replay.end, item))
-        self._ended_at = anyio.current_time()
+        self._waiting.ended(anyio.current_time())
         self._tell()
 
     async def _room_for(self, frames: int) -> None:
@@ -258,7 +257,7 @@ class Interpreter:
         """Send what the window holds to the session there is; for ever."""
         while True:
             line = self._line
-            if line is None or not (self._replay.unsent or self._ended_at is not None):
+            if line is None or not (self._replay.unsent or self._waiting.ended_s is not None):
                 await self._changed.wait()
                 continue
             try:
@@ -282,7 +281,7 @@ class Interpreter:
 
     async def _converse(self, give: ObjectSendStream[Given]) -> None:
         """Session after session, until all is answered or nobody hopes for it any more. Raises StageError."""
-        while not self._end:
+        while self._ending is None:
             try:
                 async with self._lines.next() as line:
                     await self._talk(line, give)
@@ -296,12 +295,13 @@ class Interpreter:
     async def _talk(self, line: Line, give: ObjectSendStream[Given]) -> None:
         """Have a session, to the end of all or its own. Raises Refused, Interrupted."""
         await self._give(give, self._answers.begin())
-        self._line, self._tail, self._owed_since, self._said = line, 0, None, ""
+        self._waiting.begun()
+        self._line, self._tail, self._said = line, 0, ""
         self._tell()
         try:
-            while not self._end:
+            while self._ending is None:
                 await self._listen(line, give)
-                self._end = self._how_it_ends(anyio.current_time())
+                self._ending = self._waiting.ending(anyio.current_time())
         finally:
             self._line = None
             self._answers.cut()
@@ -316,58 +316,18 @@ class Interpreter:
             self._errors += 1
             self._said = _shown(payload.message)
         elif payload is not None:
-            given = self._answers.take(payload, line.settled(LATE_S))
-            if any(not isinstance(item, Mark) for _, item in given):
-                self._given_at = anyio.current_time()
-            await self._give(give, given)
-        answers = isinstance(payload, AnswerPart)
-        if answers:
-            self._heard_at, self._sent_when_heard, self._patience = anyio.current_time(), self._replay.sent, 1
-        self._lines.is_well(answered=answers)
-        await self._give(give, self._answers.rest(self._quiet_until(line)))
-        self._check_silence(anyio.current_time())
-
-    def _quiet_until(self, line: Line) -> int:
-        """The position up to which no answer is to be expected any more."""
-        answered = self._replay.answered
-        quiet = self._hearing.next_sound(answered) - MARGIN_FRAMES
-        if quiet - answered < REST_FRAMES:
-            quiet = answered
-        if not self._answers.exact:
-            old = self._hearing.last_over(by=line.settled(LATE_S))
-            quiet = max(quiet, min(old, self._sent_when_heard))
-        return min(quiet, self._replay.sent)
-
-    def _check_silence(self, now: float) -> None:
-        """Raises Interrupted where an answer has been owed for too long, and nothing at all came meanwhile."""
-        owed = self._answers.outstanding or self._hearing.is_owed(self._replay.answered, self._heard_by_service)
-        if not owed:
-            self._owed_since = None
-            return
-        if self._owed_since is None:
-            self._owed_since = now
-        silent_s = now - max(self._owed_since, self._heard_at)
-        if silent_s > self.silent_after_s * self._patience:
-            # It may have heard no speech where we hear some sound: ask again, but less and less often.
-            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            await self._hear(payload, line, give)
+        self._lines.is_well(answered=isinstance(payload, AnswerPart))
+        await self._give(give, self._answers.rest(self._waiting.quiet_until(line.settled(LATE_S))))
+        if (silent_s := self._waiting.silent_s(anyio.current_time(), self._tail)) is not None:
             raise Interrupted(f"the service has been silent for {silent_s:.0f} s")
 
-    @property
-    def _heard_by_service(self) -> int:
-        return self._replay.sent + self._tail
-
-    def _how_it_ends(self, now: float) -> str:
-        """How the conversation has ended; empty while it goes on."""
-        if self._ended_at is None or self._replay.unsent:
-            return ""
-        quiet_s = now - max(self._given_at, self._ended_at + TAIL_S)
-        unanswered = self._hearing.sounds(self._replay.answered, self._replay.end)
-        if not unanswered and not self._answers.outstanding:
-            needed_s = min(self.quiet_s, EXACT_QUIET_S) if self._answers.exact else self.quiet_s
-            return "all is answered" if quiet_s >= needed_s else ""
-        if now - self._ended_at >= self.deadline_s and quiet_s >= self.quiet_s:
-            return "answers were owed at the deadline"
-        return ""
+    async def _hear(self, payload: Payload, line: Line, give: ObjectSendStream[Given]) -> None:
+        given = self._answers.take(payload, line.settled(LATE_S))
+        if isinstance(payload, AnswerPart):
+            news = any(not isinstance(item, Mark) for _, item in given)
+            self._waiting.heard(anyio.current_time(), news=news)
+        await self._give(give, given)
 
     # --- handing on
 
