@@ -319,7 +319,10 @@ def test_the_end_is_told_where_all_is_answered_and_where_not() -> None:
     assert run.stage.status == "answers were owed at the deadline"
     assert run.stage.counts()["ended: answers were owed at the deadline"] == 1
     assert 38 <= run.seconds < 41
-    assert len(run.texts("text")) < len(run.spans)
+    silent = [(start, end) for start, end in run.spans if start > run.spans[len(run.texts("text")) - 1][1]]
+    assert silent
+    unanswered = run.stage.losses()["sound without an answer at the deadline"]
+    assert unanswered == pytest.approx(sum(end - start for start, end in silent), rel=0.3)  # and short pauses
 
 
 @pytest.mark.parametrize("tells", [True, False], ids=["places told", "places guessed"])

@@ -110,7 +110,8 @@ def test_stretches_of_sound_are_parted_by_pauses() -> None:
     assert (hearing.end(0, by=2 * RATE), hearing.end(0, by=RATE)) == (2 * RATE, 0), "it had not come so far"
     assert hearing.end(int(3.3 * RATE), by=hearing.heard) == 5.3 * RATE
     assert (hearing.last_over(by=hearing.heard), hearing.last_over(by=RATE)) == (3.3 * RATE, 0)
-    assert not hearing.sounds(int(3.3 * RATE), int(4.3 * RATE))
+    assert hearing.sounding(int(3.3 * RATE), int(4.3 * RATE)) == 0
+    assert hearing.sounding(2 * RATE, 5 * RATE) == 2 * RATE
     hearing.forget(4 * RATE)
     assert hearing.next_sound(0) == 4.3 * RATE
     assert hearing.next_sound(int(5.4 * RATE)) == hearing.heard

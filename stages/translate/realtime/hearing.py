@@ -76,8 +76,10 @@ class Hearing:
         starts = (max(run.start, after) for run in self._runs if run.end > after + self._remainder(run, after))
         return next(starts, max(after, self.heard))
 
-    def sounds(self, begin: int, end: int) -> bool:
-        return self.next_sound(begin) < min(end, self.heard)
+    def sounding(self, begin: int, end: int) -> int:
+        """For how many frames it sounds between an answer's end and `end`."""
+        start = self.next_sound(begin)
+        return sum(max(0, min(run.end, end) - max(run.start, start)) for run in self._runs)
 
     def is_owed(self, after: int, by: int) -> bool:
         """Whether a service that got everything before `by` should answer sound behind `after`.

@@ -152,7 +152,10 @@ class Interpreter:
         return f"{status}; the service says: {self._said}" if self._said else status
 
     def losses(self) -> Mapping[str, int]:
-        return {"outage longer than the replay window": self._replay.lost}
+        lost = {"outage longer than the replay window": self._replay.lost}
+        if self._ending == "answers were owed at the deadline":
+            lost["sound without an answer at the deadline"] = self._waiting.unanswered
+        return lost
 
     def counts(self) -> Mapping[str, int]:
         told = {

@@ -49,6 +49,11 @@ class Waiting:
     _sent_when_heard: int = field(init=False, default=0)
     _patience: int = field(init=False, default=1)
 
+    @property
+    def unanswered(self) -> int:
+        """Frames of sound without an answer."""
+        return self.hearing.sounding(self.replay.answered, self.replay.end)
+
     def begun(self) -> None:
         """Another session, which owes nothing yet."""
         self._owed_s = None
@@ -97,8 +102,7 @@ class Waiting:
         if self.ended_s is None or self.replay.unsent:
             return None
         quiet_s = now_s - max(self._news_s, self.ended_s + TAIL_S)
-        unanswered = self.hearing.sounds(self.replay.answered, self.replay.end)
-        if not unanswered and not self.answers.outstanding:
+        if not self.unanswered and not self.answers.outstanding:
             enough_s = min(self.quiet_s, EXACT_QUIET_S) if self.answers.exact else self.quiet_s
             return "all is answered" if quiet_s >= enough_s else None
         late = now_s - self.ended_s >= self.deadline_s and quiet_s >= self.quiet_s
