@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl as tls
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from websockets.exceptions import ConnectionClosed
 
 from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
+from stages.translate.realtime.discreet import Discreet
 
 __all__ = ["Listener", "Socket", "SocketGone", "bound", "listening"]
 
@@ -264,20 +265,3 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
 def _on_trio() -> bool:
     trio = sys.modules.get("trio")
     return trio is not None and trio.lowlevel.in_trio_task()
-
-
-class Discreet(logging.LoggerAdapter[logging.Logger]):
-    """Lets through, at DEBUG, only what `websockets` has to say above it, without traceback and exception.
-
-    Its own DEBUG lines hold headers and frames, and so may an exception about a header.
-    """
-
-    def isEnabledFor(self, level: int) -> bool:
-        return level > logging.DEBUG and super().isEnabledFor(logging.DEBUG)
-
-    def log(self, level: int, msg: object, *args: object, **_told: Any) -> None:
-        if self.isEnabledFor(level):
-            self.logger.debug(msg, *args)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, kwargs

@@ -16,13 +16,15 @@ import re
 import socket
 import ssl as tls
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from anyio import CancelScope, create_task_group, current_time, get_cancelled_exc_class, move_on_after, sleep
 from attrs import define, field, frozen
+
+from stages.translate.realtime.discreet import Discreet
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -294,26 +296,9 @@ def _arguments(options: SocketOptions) -> dict[str, Any]:
         "proxy": options.proxy or None,
         "additional_headers": dict(options.headers),
         "compression": None,  # PCM hardly shrinks, and trying costs 250 µs a message
-        "logger": _Discreet(logging.getLogger(__name__), {}),
+        "logger": Discreet(logging.getLogger(__name__), {}),
     }
     return arguments if options.ssl is None else {**arguments, "ssl": options.ssl}
-
-
-class _Discreet(logging.LoggerAdapter[logging.Logger]):
-    """Lets through, at DEBUG, only what `websockets` itself has to say above it, and no traceback.
-
-    Its DEBUG lines hold headers and frames. What it calls errors is raised as SocketClosed as well.
-    """
-
-    def isEnabledFor(self, level: int) -> bool:
-        return level > logging.DEBUG and super().isEnabledFor(logging.DEBUG)
-
-    def log(self, level: int, msg: object, *args: object, **_told: Any) -> None:
-        if self.isEnabledFor(level):
-            self.logger.debug(msg, *args)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, kwargs
 
 
 # --- errors, told plainly -----------------------------------------------------------------------------------
