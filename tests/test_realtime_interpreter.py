@@ -13,8 +13,12 @@ import pytest
 from attrs import define
 from trio.testing import MockClock
 
+from pipeline.graph import Graph
 from pipeline.items import Audio, Item, Mark, MarkKind, Samples, Text
+from pipeline.ledger import Report
+from pipeline.runner import Execution
 from pipeline.stage import StageError
+from pipeline.testing import Collect, Playlist
 from stages.translate.realtime.codec import dump_server
 from stages.translate.realtime.events import ErrorEvent
 from stages.translate.realtime.interpreter import Interpreter
@@ -159,9 +163,11 @@ def p95(seconds: Sequence[float]) -> float:
     return statistics.quantiles(seconds, n=20)[-1]
 
 
-@pytest.mark.parametrize("tells", [True, False], ids=["places told", "places guessed"])
-@pytest.mark.parametrize("period_s", [0.5, 1, 2.9, 7, 30])
-def test_ten_minutes_with_a_cut_every_so_often(period_s: float, tells: bool) -> None:
+@pytest.mark.parametrize(
+    ("tells", "period_s"),
+    [(True, 0.5), (True, 1), (True, 2.9), (True, 7), (True, 30), (False, 0.5), (False, 7)],
+)
+def test_ten_minutes_with_a_cut_every_so_often(tells: bool, period_s: float) -> None:
     run = in_virtual_time(lambda: interpret(600, every(period_s), toy={"tells": tells}))
     resumed = run.toy.resumed_s
     print(
@@ -430,6 +436,46 @@ def test_credit_that_runs_out_is_not_asked_for_again() -> None:
 
     with pytest.raises(StageError, match="no credit"):
         in_virtual_time(lambda: interpret(30, plan))
+
+
+# --- in a graph ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop_s", [None, 20])
+def test_in_a_graph_the_ledger_balances_and_a_stop_lets_the_last_words_out(stop_s: float | None) -> None:
+    spans = utterances(40)
+    captions, speech = Collect(), Collect()
+
+    async def work() -> tuple[Report, Interpreter]:
+        async with anyio.create_task_group() as tasks:
+            toy = Toy(tasks)
+            stage = Interpreter(
+                source_language="en-us", target_language="pt-br", api_key="k-canary-0123", open=toy.opener
+            )
+            graph = Graph().add("talk", Playlist(items=blocks(talk(spans, 40 * RATE))))
+            graph.add("interpreter", stage, "talk")
+            graph.add("captions", captions, "interpreter.text").add("speech", speech, "interpreter.audio")
+            execution = Execution(graph)
+            tasks.start_soon(every(7), toy)
+            if stop_s is not None:
+                tasks.start_soon(stop_after, stop_s, execution)
+            report = await execution.run()
+            tasks.cancel_scope.cancel()
+            return report, stage
+
+    async def stop_after(seconds: float, execution: Execution) -> None:
+        await anyio.sleep(seconds)
+        execution.stop()
+
+    report, stage = in_virtual_time(work)
+    assert report.balanced
+    assert not report.lost
+    assert stage.status == "all is answered"
+    spoken = [(start, end) for start, end in spans if stop_s is None or end < stop_s * RATE]
+    said = [f"de {start // 240} a {(end - 1) // 240}" for start, end in spoken]
+    texts = [item.text for item in captions.items if isinstance(item, Text) and item.final]
+    assert texts[: len(said)] == said
+    assert speech.frames >= sum(end - start for start, end in spoken)
 
 
 # --- what is asked for --------------------------------------------------------------------------------------
