@@ -3,10 +3,11 @@
 The server is a process of its own (`dragoman serve`); this one is all its clients. A delay is the time from
 sending the last 100 ms of an utterance to getting the whole text of its translation.
 
-    python -m benchmarks.serve [--json] [--sessions 50,100,200] [--seconds 10] [--local]
+    python -m benchmarks.serve [--json] [--sessions 50,100,200] [--seconds 10]
+        [--local [--recording FILE]]
 
-`--local` measures the offline engine instead, on the sample recording at the pace of speech; its figures are
-the server's own, from /metrics.
+`--local` measures the offline engine instead, on a recording (the sample) at the pace of speech; its figures are
+the server's own, from /metrics: seconds after an utterance's end.
 """
 
 from __future__ import annotations
@@ -187,9 +188,9 @@ async def disturbance(seconds: float) -> list[dict[str, Any]]:
     return [{"10 sessions": "alone", **in_ms(alone)}, {"10 sessions": "in a crowd", **in_ms(crowded)}]
 
 
-async def local(counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Sessions with the offline engine, each with the sample recording at the pace of speech."""
-    samples, rate = soundfile.read(SAMPLE, dtype="float32")
+async def local(counts: Sequence[int], recording: Path) -> list[dict[str, Any]]:
+    """Sessions with the offline engine, each with the recording at the pace of speech."""
+    samples, rate = soundfile.read(recording, dtype="float32")
     pcm = (soxr.resample(samples, rate, 24000) * 32767).astype("<i2").tobytes()
     chunks = [dump_client(Append(pcm[begin : begin + 4800])) for begin in range(0, len(pcm), 4800)]
 
@@ -259,6 +260,7 @@ async def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--local", action="store_true")
+    parser.add_argument("--recording", type=Path, default=SAMPLE)
     parser.add_argument("--sessions", default="")
     parser.add_argument("--seconds", type=float, default=10.0)
     wishes = parser.parse_args()
@@ -266,7 +268,10 @@ async def main() -> None:
     if wishes.bare:
         await bare()
     elif wishes.local:
-        show("The offline engine behind the server, at the pace of speech", await local(counts or [1, 2]))
+        show(
+            "The offline engine behind the server, at the pace of speech",
+            await local(counts or [1, 2], wishes.recording),
+        )
     else:
         rows = [
             await cost("bare websockets", "benchmarks.serve", "--bare"),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.serve.detection import Detection
 from pipeline.serve.responses import FRAME_BYTES, Responses, frames_of, undisguised
-from pipeline.serve.spans import Span, Spans
+from pipeline.serve.spans import Span, Spans, joined
+from pipeline.serve.stopwatch import Stopwatch
 from stages.translate.realtime.events import (
     AudioDelta,
     AudioDone,
@@ -46,80 +47,99 @@ def told(responses: Responses, items: Iterable[tuple[str, Item]]) -> list[Payloa
     return events + [event for port in ("transcript", "text", "audio") for event in responses.end(port)]
 
 
-# --- places -----------------------------------------------------------------------------------------------------
+# --- utterances ---------------------------------------------------------------------------------------------
 
 
-def spans(items: Sequence[Text | Mark]) -> list[Span | Text]:
-    finder = Spans()
+def spans(items: Sequence[Text | Mark], *, marked: bool = True) -> list[str | Span]:
+    finder = Spans(marked)
     return [span for item in items for span in finder.feed(item)] + list(finder.flush())
 
 
-def test_marks_give_the_exact_frames() -> None:
-    items = [mark("START", 513), said("A.", 32, 900), said("B.", 900, 1999), mark("END", 32001)]
-    assert spans(items) == [Span("A.", "", 770, 21600, 0), Span("B.", "", 21600, 48002, 0)]
+def test_marks_give_the_exact_frames_and_sentences_add_up() -> None:
+    items = [mark("START", 513), said("A b.", 32, 900), said("C.", 900, 1999, "en-us"), mark("END", 32001)]
+    assert spans(items) == ["A b.", " C.", Span("A b. C.", "en-us", 770, 48002, 2)]
 
 
-def test_without_marks_it_is_whole_milliseconds_and_never_backwards() -> None:
+def test_without_a_mark_it_begins_with_the_text_and_never_before_the_last_one_ended() -> None:
     items = [said("A", 0, 1000), mark("END", 24010, 24000), said("B", 1000, 2000)]
-    assert spans(items) == [Span("A", "", 0, 24010, 0), Span("B", "", 24010, 48000, 1)]
+    assert spans(items) == ["A", Span("A", "", 0, 24010, 1), "B", Span("B", "", 24010, 48000, 1)]
+
+
+def test_where_no_marks_come_every_text_is_an_utterance() -> None:
+    items = [said("A", 0, 1000), said("B", 1000, 2000)]
+    assert spans(items, marked=False) == ["A", Span("A", "", 0, 24000, 1), "B", Span("B", "", 24000, 48000, 1)]
 
 
 def test_an_utterance_without_text_is_a_blank_span() -> None:
-    items = [mark("START", 16000), mark("END", 32000), mark("END", 48000)]
-    assert spans(items) == [Span("", "", 24000, 48000, 0), Span("", "", 48000, 72000, 1)]
+    items = [mark("START", 16000), mark("END", 32000), said(" "), mark("END", 48000)]
+    assert spans(items) == [Span("", "", 24000, 48000, 0), Span("", "", 48000, 72000, 0)]
 
 
-# --- order ------------------------------------------------------------------------------------------------------
+def test_sentences_are_joined_as_their_script_does() -> None:
+    assert joined(["A.", "B.", "你好。", "再见。", "C."]) == "A. B. 你好。再见。C."
+
+
+# --- order --------------------------------------------------------------------------------------------------
 
 
 @given(
-    st.integers(1, 5), st.integers(0, 2**32), st.sampled_from([BOTH, frozenset(["text"]), frozenset(["audio"])])
+    st.lists(st.integers(0, 3), min_size=1, max_size=5),
+    st.integers(0, 2**32),
+    st.sampled_from([BOTH, BOTH - {"audio"}, BOTH - {"text"}]),
 )
 def test_however_the_ports_interleave_each_response_is_told_whole(
-    count: int, seed: int, modalities: frozenset[str]
+    sentences: list[int], seed: int, modalities: frozenset[str]
 ) -> None:
-    numbers = range(1, count + 1)
-    queues: dict[str, list[Item]] = {
-        "transcript": [item for n in numbers for item in (said(f"s{n}", n, n), mark("END", 16 * n))],
-        "text": [item for n in numbers for item in (said(f"t{n}", n, n), mark("END", 16 * n))],
-        "audio": [item for n in numbers for item in (sound(n, n), sound(n, n), mark("END", n, 24000))],
-    }
+    queues: dict[str, list[Item]] = {"transcript": [], "text": [], "audio": []}
+    wanted: list[Payload] = []
+    for n, count in enumerate(sentences, start=1):
+        words = [f"t{n}{k}" for k in range(count)]
+        for port in ("transcript", "text"):
+            queues[port] += [mark("START", 16 * n), *map(said, words), mark("END", 16 * n + 16)]
+        for _ in words:
+            queues["audio"] += [sound(n, n), sound(n, n), mark("END", n, 24000)]
+        if count and "text" in modalities:
+            wanted += [TextDelta(word if k == 0 else f" {word}") for k, word in enumerate(words)]
+            wanted.append(TextDone(" ".join(words), 24 * n, 24 * n + 24))
+        if count and "audio" in modalities:
+            wanted += [*[AudioDelta(bytes([n, 0]) * n)] * 2 * count, AudioDone()]
     dice, items = random.Random(seed), []
     while any(queues.values()):
         port = dice.choice([name for name, queue in queues.items() if queue])
         items.append((port, queues[port].pop(0)))
     events = told(Responses(modalities), items)
-    wanted: list[Payload] = []
-    for n in numbers:
-        if "text" in modalities:
-            wanted += [TextDelta(f"t{n}"), TextDone(f"t{n}", 24 * n, 24 * n)]
-        if "audio" in modalities:
-            wanted += [AudioDelta(bytes([n, 0]) * n)] * 2 + [AudioDone()]
     assert [event for event in events if not isinstance(event, TranscriptDelta | TranscriptCompleted)] == wanted
     transcripts = [event for event in events if isinstance(event, TranscriptCompleted)]
-    assert [event.transcript for event in transcripts] == [f"s{n}" for n in numbers]
+    assert [bool(event.transcript) for event in transcripts] == [count > 0 for count in sentences]
 
 
 def test_sound_waits_for_its_text_and_the_next_response_for_the_sound() -> None:
     responses = Responses(BOTH)
     assert list(responses.feed("audio", sound(1))) == []
-    assert list(responses.feed("text", said("one"))) == []
-    assert list(responses.feed("text", said("two"))) == [
-        TextDelta("one"),
-        TextDone("one", 0, 0),
-        AudioDelta(b"\1\0"),
-    ]
-    assert list(responses.feed("text", mark("END", 0))) == []
-    assert list(responses.feed("audio", mark("END", 0))) == [AudioDone(), TextDelta("two"), TextDone("two", 0, 0)]
+    assert list(responses.feed("text", said("one"))) == [TextDelta("one")]
+    assert list(responses.feed("text", mark("END", 0))) == [TextDone("one", 0, 0), AudioDelta(b"\1\0")]
+    assert list(responses.feed("text", said("two"))) == []
+    assert list(responses.feed("audio", mark("END", 0))) == [AudioDone(), TextDelta("two")]
 
 
 def test_a_blank_text_is_no_response() -> None:
-    events = told(Responses(BOTH), [("text", said(" ")), ("text", said("A")), ("audio", sound(1))])
-    assert events == [TextDelta("A"), TextDone("A", 0, 0), AudioDelta(b"\1\0"), AudioDone()]
+    items = [("text", said(" ")), ("text", mark("END", 0)), ("text", said("A")), ("audio", sound(1))]
+    assert told(Responses(BOTH), items) == [
+        TextDelta("A"),
+        TextDone("A", 0, 0),
+        AudioDelta(b"\1\0"),
+        AudioDone(),
+    ]
 
 
 def test_sound_without_any_text_is_told_in_the_end() -> None:
-    assert told(Responses(BOTH), [("audio", sound(1))]) == [AudioDelta(b"\1\0"), AudioDone()]
+    items = [("audio", sound(1)), ("audio", mark("END", 0)), ("audio", sound(2))]
+    assert told(Responses(BOTH), items) == [
+        AudioDelta(b"\1\0"),
+        AudioDone(),
+        AudioDelta(b"\1\0\1\0"),
+        AudioDone(),
+    ]
 
 
 def test_nothing_heard_is_told_as_an_empty_transcript() -> None:
@@ -127,18 +147,18 @@ def test_nothing_heard_is_told_as_an_empty_transcript() -> None:
     assert told(Responses(BOTH), items) == [TranscriptCompleted("", start_frame=0, end_frame=24000)]
 
 
-# --- hypotheses -------------------------------------------------------------------------------------------------
+# --- hypotheses ---------------------------------------------------------------------------------------------
 
 
 def test_hypotheses_are_told_as_far_as_they_agree_and_never_taken_back() -> None:
     hypotheses = ["Good", "Good morning", "Good mourning all", "Good morning, all of"]
     items: list[tuple[str, Item]] = [("text", mark("START", 0))]
     items += [("text", said(text, final=False)) for text in hypotheses]
-    items += [("text", said("Good morning, all of you.")), ("text", mark("END", 16000))]
+    items += [("text", said("Good morning, all of you.")), ("text", said("Well.")), ("text", mark("END", 16000))]
     events = told(Responses(frozenset(["text"])), items)
     deltas = [event.delta for event in events if isinstance(event, TextDelta)]
-    assert deltas == ["Good", " morning, all of you."]
-    assert events[-1] == TextDone("Good morning, all of you.", 0, 24000)
+    assert deltas == ["Good", " morning, all of you.", " Well."]
+    assert events[-1] == TextDone("Good morning, all of you. Well.", 0, 24000)
 
 
 def test_a_hypothesis_that_comes_to_nothing_is_still_ended() -> None:
@@ -149,12 +169,25 @@ def test_a_hypothesis_that_comes_to_nothing_is_still_ended() -> None:
     assert [event.text for event in events if isinstance(event, TextDone)] == ["Hm", "Yes"]
 
 
-def test_when_a_response_begins_is_noted_with_the_end_of_its_speech() -> None:
-    noted: list[tuple[str, int | None]] = []
-    responses = Responses(BOTH, first=lambda modality, end: noted.append((modality, end)))
-    early: list[tuple[str, Item]] = [("text", said("A b", final=False))] * 2
-    told(responses, [*early, ("text", said("A b c", 0, 1000)), ("audio", sound(1)), ("text", said("D", 0, 2000))])
-    assert noted == [("text", None), ("audio", 24000), ("text", 48000)]
+def test_a_client_waits_from_the_end_of_speech_to_the_first_of_each_kind() -> None:
+    waited: list[tuple[str, float]] = []
+    watch = Stopwatch({24000: 10.0, 48000: 20.0}.get, lambda *each: waited.append(each))
+    watch.begun("text", 0, 9.0)
+    watch.over(0, 24000)
+    watch.begun("audio", 0, 12.0)
+    watch.over(1, 48000)
+    watch.begun("text", 1, 20.5)
+    watch.over(2, 72000)  # nobody knows when that came
+    watch.begun("text", 2, 99.0)
+    assert waited == [("text", 0.0), ("audio", 2.0), ("text", 0.5)]
+
+
+def test_what_begins_and_what_is_over_is_noted_by_utterance() -> None:
+    noted: list[tuple[object, int]] = []
+    responses = Responses(BOTH, begun=lambda *each: noted.append(each), over=lambda *each: noted.append(each))
+    items = [("text", said("A")), ("text", said("B")), ("text", mark("END", 16000))]
+    told(responses, [*items, ("audio", sound(1)), ("text", said("C")), ("audio", mark("END", 0))])
+    assert noted == [("text", 0), (0, 24000), ("audio", 0), (1, 24000), ("text", 1)]
 
 
 # --- automatic sessions -----------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ async def test_a_language_that_there_is_not_is_refused_and_the_session_goes_on()
 async def test_an_automatic_session_without_a_target_transcribes_until_it_gets_one() -> None:
     async with server() as running, session(running, SessionConfig("AUTO")) as speaker:
         await speaker.say(ramp(2 * SECOND))
-        assert await speaker.next() == SourceLanguageChanged("en-us")
+        assert await speaker.find(SourceLanguageChanged) == SourceLanguageChanged("en-us")
         completed = await speaker.find(TranscriptCompleted)
         assert (completed.item_id, completed.language, completed.passthrough) == ("item_1", "en-us", False)
         await speaker.connection.send(dump_client(IgnoreForDetection("item_1")))

@@ -66,8 +66,10 @@ class Intake:
 
     def came_at(self, frame: int) -> float | None:
         """When the audio up to `frame` had come; None where that is not known (any more)."""
+        if not self._came:
+            return None
         place = bisect_left(self._came, frame, key=lambda each: each[0])
-        return self._came[place][1] if place < len(self._came) else None
+        return self._came[min(place, len(self._came) - 1)][1]
 
     def take(self) -> Audio | None:
         """The next 100 ms, or less; None where there is nothing yet."""

@@ -14,6 +14,7 @@ from pipeline.serve.detection import Detection
 from pipeline.serve.intake import Ears, Intake
 from pipeline.serve.responses import Responses
 from pipeline.serve.service import Service
+from pipeline.serve.stopwatch import Stopwatch
 from pipeline.serve.turns import Seat
 from pipeline.serve.voice import Voice
 from stages.translate.realtime.config import AUTO
@@ -91,12 +92,14 @@ class Interpretation:
         ears = Ears(intake=self.intake, silence_s=self.service.silence_s, ongoing=self._speaking)
         graph = Graph("session").add("ears", ears)
         graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
+        watch = Stopwatch(self.intake.came_at, self._waited)
         responses = Responses(
             frozenset(config.output_modalities),
             self._detection,
-            first=self._note,
+            marked=self.service.engine.marks,
             item_id=self._next_item,
-            marks=self.service.engine.marks,
+            begun=lambda modality, utterance: watch.begun(modality, utterance, anyio.current_time()),
+            over=watch.over,
         )
         lock = anyio.Lock()
         for port in _ports(config):
@@ -117,12 +120,8 @@ class Interpretation:
         self._utterances += 1
         return f"item_{self._utterances}"
 
-    def _note(self, modality: str, end: int | None) -> None:
-        """A response begins to be told, whose speech ended at the frame `end`, or goes on."""
-        came = None if end is None else self.intake.came_at(end)
-        if came is not None or end is None:
-            waited_s = 0.0 if came is None else anyio.current_time() - came
-            self.service.metrics.first[modality].observe(waited_s)
+    def _waited(self, modality: str, seconds: float) -> None:
+        self.service.metrics.first[modality].observe(seconds)
 
 
 def _ports(config: SessionConfig) -> Iterator[str]:

@@ -4,14 +4,14 @@ The protocol's events carry no numbers, so their order is all that a client has.
 told whole before the next one begins, its text first, then its sound; what comes too early waits. Transcripts
 are no part of a response, and are told as they come.
 
-What belongs together: every final text that is not blank is one response, and is spoken as one stretch of sound
-that ends with `UTTERANCE_END` (see `tts`). So the first text has the first stretch, and so on.
+What belongs together: an utterance has one response. Each of its final texts that is not blank is spoken as one
+stretch of sound that ends with `UTTERANCE_END` (see `tts`). So the first stretch belongs to the first text.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from attrs import define, field
 
@@ -19,7 +19,6 @@ from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.serve.detection import Detection
 from pipeline.serve.spans import Span, Spans
 from stages.languages import base
-from stages.translate.agreement import Agreement
 from stages.translate.realtime.events import (
     AudioDelta,
     AudioDone,
@@ -57,183 +56,182 @@ def undisguised(data: bytes) -> bytes:
 
 
 @define
-class _Parcel:
-    """What a response has to tell in one modality, as far as it has come. A text also says if sound follows it."""
+class _Response:
+    """The text of a response, as far as it has come, and how many stretches of sound belong to it."""
 
+    utterance: int
     events: deque[Payload] = field(factory=deque)
     whole: bool = False
-    spoken: bool = False
-    utterance: int = 0
-    end: int | None = None
-    begun: bool = False
+    stretches: int = 0
 
 
 @define
 class Responses:
     """Takes what comes out of the three ports of one graph, and gives the events to send, in order.
 
-    `first` hears when a response begins to be told in a modality, and at which frame its speech ended (None: it
-    goes on). In an automatic session `detection` knows the languages, and what needs no translation.
+    `begun` hears when a response begins to be told in a modality, and `over` where its speech ended, both with
+    the number of the utterance. In an automatic session `detection` knows the languages, and what needs no
+    translation. `marked`: utterance marks are to be expected around the texts.
     """
 
     modalities: frozenset[str]
     detection: Detection | None = None
-    first: Callable[[str, int | None], None] = lambda _modality, _end: None
+    marked: bool = True
     item_id: Callable[[], str] = lambda: "item_1"
-
-    marks: bool = True
-    """Whether marks around the texts are to be expected."""
+    begun: Callable[[str, int], None] = lambda _modality, _utterance: None
+    over: Callable[[int, int], None] = lambda _utterance, _end: None
 
     _transcripts: Spans = field(init=False)
-    _hypothesis: Agreement = field(init=False, factory=Agreement)
     _texts: Spans = field(init=False)
-    _translation: Agreement = field(init=False, factory=Agreement)
-    _told: deque[_Parcel] = field(init=False, factory=deque)
-    _open: _Parcel | None = field(init=False, default=None)
+    _told: deque[_Response] = field(init=False, factory=deque)
+    _open: _Response | None = field(init=False, default=None)
     """The last of `_told`, while more may come."""
-    _spoken: deque[_Parcel] = field(init=False, factory=lambda: deque([_Parcel()]))
-    _sounding: _Parcel | None = field(init=False, default=None)
-    """The text that has been told, and whose sound is being told."""
-    _textless: bool = field(init=False, default=False)
-    """No text comes any more: what sounds needs none."""
-    _soundless: bool = field(init=False, default=False)
-    """No sound comes any more: no text waits for it."""
+    _sounds: deque[AudioDelta | None] = field(init=False, factory=deque)
+    """What waits to be told; None ends a stretch."""
+    _sounding: _Response | None = field(init=False, default=None)
+    """Its text has been told, and its sound is being told."""
+    _stray: bool = field(init=False, default=False)
+    """A stretch of sound that belongs to no text is being told."""
     _passed: set[int] = field(init=False, factory=set)
     """Utterances in the target language already: neither translated nor spoken."""
+    _begun: set[tuple[str, int]] = field(init=False, factory=set)
+    _ended: set[str] = field(init=False, factory=set)
+    """Ports that nothing more comes from."""
 
     def __attrs_post_init__(self) -> None:
-        self._transcripts, self._texts = Spans(self.marks), Spans(self.marks)
+        self._transcripts, self._texts = Spans(self.marked), Spans(self.marked)
 
     def feed(self, port: str, item: Item) -> Iterator[Payload]:
         """What can be told with `item` from `port`."""
         if port == "audio":
-            if "audio" in self.modalities:
-                self._on_sound(item)
+            self._on_sound(item)
         elif isinstance(item, Text | Mark):
-            if port == "transcript":
-                for each in self._transcripts.feed(item):
-                    yield from self._on_transcript(each)
-            else:
-                self._on_texts(self._texts.feed(item))
+            yield from self._on_words(
+                port, (self._transcripts if port == "transcript" else self._texts).feed(item)
+            )
         yield from self._tell()
 
     def end(self, port: str) -> Iterator[Payload]:
         """What is left when nothing more comes out of `port`."""
-        if port == "transcript":
-            for each in self._transcripts.flush():
-                yield from self._on_transcript(each)
-            if self._hypothesis.settled:
-                yield from self._on_transcript(self._transcripts.blank())
-            self._transcripts.ended = 1 << 62  # nothing waits for it any more
-        elif port == "text":
-            self._on_texts(self._texts.flush())
-            if self._open is not None:
-                self._end_text(self._texts.blank())
-            self._textless = True
+        if port == "audio":
+            self._sounds.append(None)
         else:
-            last = self._spoken[-1]
-            if self._sounding is not None or last.events or last.begun:
-                self._end_sound()
-            self._soundless = True
+            yield from self._on_words(port, self._spans(port).flush())
+        self._ended.add(port)
         yield from self._tell()
 
-    # --- transcripts
+    # --- words
 
-    def _on_transcript(self, span: Span | Text) -> Iterator[Payload]:
-        if isinstance(span, Text):
-            if delta := self._hypothesis.feed(span.text):
-                yield TranscriptDelta(delta)
-            return
-        before = self._hypothesis.settled
-        delta = self._hypothesis.finish(span.text)
-        completed, told = self._completed(span, before + delta)
-        yield from told
-        if delta:
-            yield TranscriptDelta(delta)
-        self._hypothesis.clear()
-        yield completed
+    def _spans(self, port: str) -> Spans:
+        return self._transcripts if port == "transcript" else self._texts
 
-    def _completed(self, span: Span, said: str) -> tuple[TranscriptCompleted, Sequence[Payload]]:
-        """The last event of a transcript, and what is to be told before: another language."""
-        if self.detection is None:
-            return TranscriptCompleted(said, start_frame=span.start, end_frame=span.end), ()
-        name = self.item_id()
-        language = self.detection.known(span.language)
-        needless = base(self.detection.target_language)
-        passthrough = bool(said) and language is not None and base(language) == needless
+    def _on_words(self, port: str, news: Iterator[str | Span]) -> Iterator[Payload]:
+        for new in news:
+            if port == "transcript":
+                yield from self._on_transcript(new)
+            elif isinstance(new, Span):
+                self._end_text(new)
+            else:
+                self._more_text(new)
+
+    def _on_transcript(self, new: str | Span) -> Iterator[Payload]:
+        if isinstance(new, str):
+            yield TranscriptDelta(new)
+        elif self.detection is None:
+            yield TranscriptCompleted(new.text, start_frame=new.start, end_frame=new.end)
+        else:
+            yield from self._detected(new, self.detection)
+
+    def _detected(self, span: Span, detection: Detection) -> Iterator[Payload]:
+        name, language = self.item_id(), detection.known(span.language)
+        passthrough = (
+            bool(span.text) and language is not None and base(language) == base(detection.target_language)
+        )
         if passthrough:
-            self._passed.add(span.utterance)
-        completed = TranscriptCompleted(said, name, language, passthrough, span.start, span.end)
-        return completed, list(self.detection.hear(name, language))
+            self._passed.add(self._transcripts.ended - 1)
+        yield from detection.hear(name, language)
+        yield TranscriptCompleted(span.text, name, language, passthrough, span.start, span.end)
 
-    # --- text
-
-    def _on_texts(self, spans: Iterator[Span | Text]) -> None:
-        for span in spans:
-            if isinstance(span, Text):
-                self._more_text(self._translation.feed(span.text), self._texts.ended)
-            elif span.text or self._open is not None:
-                self._more_text(self._translation.finish(span.text), span.utterance)
-                self._end_text(span)
-
-    def _more_text(self, delta: str, utterance: int) -> None:
+    def _more_text(self, delta: str) -> None:
         if self._open is None:
-            self._open = _Parcel(utterance=utterance)
+            self._open = _Response(self._texts.ended)
             self._told.append(self._open)
-        if delta and "text" in self.modalities:
+        if "text" in self.modalities:
             self._open.events.append(TextDelta(delta))
 
     def _end_text(self, span: Span) -> None:
-        """The response has all its text. A guess that never became final ends with what was told of it."""
-        parcel, self._open = self._open, None
-        assert parcel is not None
-        parcel.end = span.end
-        if "text" in self.modalities and self._translation.settled:
-            parcel.events.append(TextDone(self._translation.settled, span.start, span.end))
-        parcel.whole, parcel.spoken = True, bool(span.text)
-        self._translation.clear()
+        self.over(self._texts.ended - 1, span.end)
+        response, self._open = self._open, None
+        if response is None:
+            return
+        if "text" in self.modalities:
+            response.events.append(TextDone(span.text, span.start, span.end))
+        response.whole, response.stretches = True, span.texts if "audio" in self.modalities else 0
 
     # --- sound
 
     def _on_sound(self, item: Item) -> None:
+        if "audio" not in self.modalities:
+            return
         if isinstance(item, Audio):
-            events = self._spoken[-1].events
-            events.extend(AudioDelta(data) for data in frames_of(item.samples.astype("<i2", copy=False).tobytes()))
+            self._sounds.extend(map(AudioDelta, frames_of(item.samples.astype("<i2", copy=False).tobytes())))
         elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
-            self._end_sound()
-
-    def _end_sound(self) -> None:
-        self._spoken[-1].events.append(AudioDone())
-        self._spoken[-1].whole = True
-        self._spoken.append(_Parcel())
+            self._sounds.append(None)
 
     # --- in order
 
     def _tell(self) -> Iterator[Payload]:
-        while (lane := self._lane()) is not None:
-            parcel = lane[0]
-            while parcel.events:
-                event = parcel.events.popleft()
-                if parcel.utterance not in self._passed:
-                    self._note(parcel, event)
-                    yield event
-            if not parcel.whole:
+        while True:
+            if self._sounding is not None:
+                yield from self._tell_sound(self._sounding)
+                if self._sounding.stretches:
+                    return
+                self._sounding = None
+            elif self._is_known():
+                yield from self._tell_text(self._told[0])
+                if not self._told[0].whole:
+                    return
+                self._sounding = self._told.popleft()
+            else:
+                yield from self._tell_strays()
                 return
-            lane.popleft()
-            follows = lane is self._told and parcel.spoken and not self._soundless
-            self._sounding = parcel if follows and "audio" in self.modalities else None
 
-    def _lane(self) -> deque[_Parcel] | None:
-        """Whose turn it is; None where that has to wait."""
-        if self._sounding is not None:
-            self._spoken[0].utterance, self._spoken[0].end = self._sounding.utterance, self._sounding.end
-            return self._spoken
+    def _is_known(self) -> bool:
+        """Whether the next response can be told: in an automatic session, once its language is known."""
         if not self._told:
-            return self._spoken if self._textless and self._spoken[0].events else None
-        untold = self.detection is not None and self._transcripts.ended <= self._told[0].utterance
-        return None if untold else self._told
+            return False
+        waits = self.detection is not None and "transcript" not in self._ended
+        return not waits or self._transcripts.ended > self._told[0].utterance
 
-    def _note(self, parcel: _Parcel, event: Payload) -> None:
-        if not parcel.begun:
-            parcel.begun = True
-            self.first("audio" if isinstance(event, AudioDelta | AudioDone) else "text", parcel.end)
+    def _tell_text(self, response: _Response) -> Iterator[Payload]:
+        while response.events:
+            event = response.events.popleft()
+            if response.utterance not in self._passed:
+                self._note("text", response.utterance)
+                yield event
+
+    def _tell_sound(self, response: _Response) -> Iterator[Payload]:
+        """The stretches that belong to `response`, as far as they have come."""
+        muted = response.utterance in self._passed
+        while response.stretches and (self._sounds or "audio" in self._ended):
+            sound = self._sounds.popleft() if self._sounds else None
+            if sound is None:
+                response.stretches -= 1
+            elif not muted:
+                self._note("audio", response.utterance)
+                yield sound
+            if not response.stretches and not muted:
+                yield AudioDone()
+
+    def _tell_strays(self) -> Iterator[Payload]:
+        """Sound of a service that gives no text."""
+        while self._sounds and "text" in self._ended:
+            sound = self._sounds.popleft()
+            if sound is not None or self._stray:
+                yield AudioDone() if sound is None else sound
+            self._stray = sound is not None
+
+    def _note(self, modality: str, utterance: int) -> None:
+        if (modality, utterance) not in self._begun:
+            self._begun.add((modality, utterance))
+            self.begun(modality, utterance)

@@ -1,13 +1,19 @@
-"""Where on the client's own audio a text belongs, to the frame. Pure."""
+"""The texts of one port as utterances: what is new of each, and where on the client's own audio it lies. Pure.
+
+An utterance is what lies between its marks, however many sentences a recogniser finds in it. What has been
+given of it stays: hypotheses only add what two of them agree on, and the final texts the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 from attrs import define, field, frozen
 
 from pipeline.items import Mark, MarkKind, Text
 from stages.resample import scaled
+from stages.translate.agreement import Agreement
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
 __all__ = ["Span", "Spans"]
@@ -15,73 +21,79 @@ __all__ = ["Span", "Spans"]
 
 @frozen
 class Span:
-    """A final text, and the frames of the client's own audio that it covers."""
+    """An utterance that is over: all its text, and the frames of the client's audio that it covers."""
 
     text: str
     language: str
     start: int
     end: int
-    utterance: int
-    """The utterances that ended before it."""
+    texts: int
+    """Final texts in it that are not blank: each is spoken as one stretch of sound."""
 
 
 @define
 class Spans:
-    """Finds the frames of texts: those of the marks around them where there are any, else whole milliseconds.
+    """Gives what is new in an utterance as strings, then its Span; one without text has a blank Span.
 
-    So a final text waits for what follows it, which comes at once; not where no marks are `expected`. An
-    utterance without text is a blank span.
+    Its frames are those of the marks around it. Where there is no mark at its beginning it is the first text's,
+    in whole milliseconds; where `marked` is False, none is waited for, and every final text is an utterance.
     """
 
-    expected: bool = True
+    marked: bool = True
     ended: int = field(init=False, default=0)
     """Utterances that are over."""
-    _held: Text | None = field(init=False, default=None)
+    _agreement: Agreement = field(init=False, factory=Agreement)
+    _finals: list[str] = field(init=False, factory=list)
+    _language: str = field(init=False, default="")
     _start: int | None = field(init=False, default=None)
     _end: int = field(init=False, default=0)
-    _quiet: bool = field(init=False, default=True)
-    """No text has come in this utterance."""
+    """Where the last text ended, or else the last utterance."""
 
-    def feed(self, item: Text | Mark) -> Iterator[Span | Text]:
-        """The final texts that are complete with `item`; one that is not final comes through as it is."""
+    def feed(self, item: Text | Mark) -> Iterator[str | Span]:
+        """What is to be told with `item`."""
         if isinstance(item, Text):
-            if not item.final:
-                yield item
-                return
-            yield from self.flush()
-            self._held = item
-            if not self.expected:
-                yield from self.flush()
+            yield from self._more(item)
         elif item.kind is MarkKind.UTTERANCE_START:
             yield from self.flush()
             self._start = _frame(item)
         elif item.kind is MarkKind.UTTERANCE_END:
-            yield from self._over(_frame(item))
-        else:
+            yield self._over(_frame(item))
+
+    def flush(self) -> Iterator[Span]:
+        """The utterance that is going on, if any of it was told."""
+        if self._agreement.settled or self._finals:
+            yield self._over(self._end)
+
+    def _more(self, text: Text) -> Iterator[str | Span]:
+        if self._start is None:
+            self._start = max(self._end, _frame_of_ms(text.start_ms))
+        self._end = max(self._end, self._start, _frame_of_ms(text.end_ms))
+        self._language = text.language or self._language
+        said = [*self._finals, text.text.strip()] if text.text.strip() else self._finals
+        if text.final:
+            self._finals = said
+        delta = (self._agreement.finish if text.final else self._agreement.feed)(joined(said))
+        if delta:
+            yield delta
+        if text.final and not self.marked:
             yield from self.flush()
 
-    def flush(self, end: int | None = None) -> Iterator[Span]:
-        """The text that waits. `end`: where its utterance is known to end."""
-        text, self._held = self._held, None
-        if text is None:
-            return
-        start = self._start if self._start is not None else max(self._end, _frame_of_ms(text.start_ms))
-        self._end = max(start, end if end is not None else _frame_of_ms(text.end_ms))
-        self._start, self._quiet = None, False
-        yield Span(text.text.strip(), text.language, start, self._end, self.ended)
-
-    def blank(self) -> Span:
-        """An utterance that nothing is known of but its place."""
-        return Span("", "", self._end, self._end, self.ended)
-
-    def _over(self, end: int) -> Iterator[Span]:
-        if self._held is not None:
-            yield from self.flush(end)
-        elif self._quiet:
-            start = self._start if self._start is not None else self._end
-            yield Span("", "", start, max(start, end), self.ended)
-        self._start, self._end, self._quiet = None, max(self._end, end), True
+    def _over(self, end: int) -> Span:
+        start = self._start if self._start is not None else min(self._end, end)
+        span = Span(self._agreement.settled, self._language, start, max(start, end), len(self._finals))
+        self._agreement.clear()
+        self._finals, self._language, self._start, self._end = [], "", None, span.end
         self.ended += 1
+        return span
+
+
+def joined(sentences: Sequence[str]) -> str:
+    """One text; a space stands between sentences unless the script does without."""
+    text = ""
+    for sentence in sentences:
+        close = text and unicodedata.east_asian_width(text[-1]) in "WF"
+        text += sentence if not text or close else f" {sentence}"
+    return text
 
 
 def _frame(mark: Mark) -> int:
