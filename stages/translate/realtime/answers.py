@@ -46,8 +46,8 @@ NEAR_FRAMES = SAMPLE_RATE_HZ // 2
 """Two sessions, which began in different places, may hear the end of one utterance so far apart."""
 RECENT = 8
 """Answers without places that a session may give again: an estimate can lag behind by a few."""
-HELD_BYTES = 60 * SAMPLE_RATE_HZ * 2
-"""Speech held at most while it is not known which answer it is of."""
+HELD_BYTES, HELD_EVENTS = 60 * SAMPLE_RATE_HZ * 2, 10_000
+"""Speech, and events, held at most while it is not known which answer they are of."""
 
 
 @define
@@ -203,7 +203,7 @@ class Answers:
             case AudioDelta():
                 held = sum(len(each.data) for each in answer.held or () if isinstance(each, AudioDelta))
                 return held > HELD_BYTES, None
-        return False, None
+        return len(answer.held or ()) > HELD_EVENTS, None
 
     def _alike(self, kind: str, text: str) -> Answer | None:
         """The last that said about the same, else the first that did not come so far."""
