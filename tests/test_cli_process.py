@@ -96,7 +96,8 @@ def test_a_signal_drains_and_leaves_a_whole_file(tmp_path: Path, backend: str, n
         process.send_signal(number)
         assert "Ctrl-C again to end at once" in str(read_until(process, "state")["text"])
         report = read_until(process, "report")
-        assert process.wait(30) == 130
+        code = process.wait(30)
+        assert code == 130, process.stderr.read()
     assert (report["exit_code"], report["stopped"], report["balanced"], report["lost"]) == (130, True, True, {})
     assert (tmp_path / "out.wav").read_bytes().startswith(b"RIFF")
 
@@ -115,7 +116,8 @@ def test_pressing_again_ends_what_does_not_drain(tmp_path: Path, backend: str, s
             process.send_signal(signal.SIGINT)
             read_until(process, "state")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        code = process.wait(30)
+        assert code == 130, process.stderr.read()
 
 
 # --- what is imported
