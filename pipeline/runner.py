@@ -160,6 +160,7 @@ class Execution:
         """Run until the sources end, or until stopped. Once only; see `pipeline.runner.run` for what it raises."""
         self._started = anyio.current_time()
         try:
+            await self._probe()
             with anyio.CancelScope() as self._scope:
                 async with anyio.create_task_group() as tasks:
                     for running in self._running:
@@ -172,6 +173,18 @@ class Execution:
         if self._faults:
             raise ExceptionGroup("several stages failed", self._faults)
         return self.report()
+
+    async def _probe(self) -> None:
+        """Let stages look whether they can before anything is opened or loaded."""
+        for name, node in self.plan.nodes.items():
+            probe = getattr(node.stage, "probe", None)
+            if probe is None:
+                continue
+            try:
+                await anyio.to_thread.run_sync(probe)
+            except Exception as fault:
+                self._note(fault, name)
+                raise
 
     def stop(self) -> None:
         """End the sources and let everything drain; what is not done by the deadline is cut off."""

@@ -41,6 +41,7 @@ __all__ = [
     "Overflow",
     "Part",
     "Parts",
+    "Probing",
     "Progressing",
     "Reporting",
     "Stage",
@@ -255,6 +256,14 @@ class Lossy(Protocol):
 
     def losses(self) -> Mapping[str, int]:
         """Sample-frames lost so far, by reason."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A stage that can find out that it cannot, before any sink has opened its file: a missing recording."""
+
+    def probe(self) -> None:
+        """Look, and change nothing. Called in a thread before the run. Raises: StageError."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,6 +48,11 @@ class File:
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         """Rate and channels are only known when the file is read."""
         return {"out": AUDIO}
+
+    def probe(self) -> None:
+        """Read a little of it, so that no sink empties its file for a recording that is not there."""
+        with closing(decode(self.path, self.start, self.duration)) as pieces:
+            next(pieces, None)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         pieces = decode(self.path, self.start, self.duration, self._found)

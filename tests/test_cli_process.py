@@ -32,7 +32,7 @@ from tests.stages_for_tests import Blocked
 
 @define(kw_only=True)
 class Stuck(Blocked):
-    first: int = 1
+    pass  # takes nothing, and so never ends, whether or not something has come yet
 
 @define(kw_only=True)
 class Shielded(Blocked):

@@ -13,6 +13,7 @@ from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.load import load_file
 from pipeline.runner import run
+from pipeline.stage import StageError
 from stages import KINDS
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
@@ -77,6 +78,19 @@ def test_tap_copies_what_the_translator_hears(tmp_path: Path) -> None:
     assert len(taps) == 2
     assert soundfile.info(heard).duration == pytest.approx(30.277, abs=0.01)
     assert log.read_text(encoding="utf-8").count('"text"') > 0
+
+
+def test_a_recording_that_cannot_be_read_costs_nobody_an_earlier_result(tmp_path: Path) -> None:
+    speech, captions, broken = tmp_path / "speech.wav", tmp_path / "captions.srt", tmp_path / "broken.wav"
+    broken.write_text("no sound")
+    for earlier in (speech, captions):
+        earlier.write_text("of an earlier run")
+    for recording in (tmp_path / "nothing.wav", broken):
+        graph = loaded("file-to-file", input=recording, engine="echo", speech=speech, subtitles=captions)
+        with pytest.raises(StageError, match="cannot read") as caught:
+            anyio.run(run, graph)
+        assert caught.value.__notes__[0].startswith("in stage 'talk'")
+    assert speech.read_text() == captions.read_text() == "of an earlier run"
 
 
 def test_call_translates_both_ways(tmp_path: Path) -> None:
