@@ -19,9 +19,10 @@ __all__ = ["Finding", "examine", "show"]
 
 EXTRAS: Mapping[str, str] = {
     "local": "translate offline: recognition, English-Portuguese translation, an English voice",
-    "voices": "speak Portuguese, Spanish, French and Italian",
+    "voices": "speak Portuguese and Spanish",
     "media": "read AAC, M4A, WebM and the sound of videos",
     "piper": "speak with Piper voices",
+    "serve": "serve the realtime protocol",
 }
 """The extras of the package that a user may want, and what each is for."""
 
