@@ -57,6 +57,9 @@ class Refusal(Exception):
     event: ErrorEvent
     close_code: int = POLICY
 
+    def __str__(self) -> str:
+        return f"{self.event.code}: {self.event.message}"
+
     @classmethod
     def of(cls, code: str, message: str, param: str | None = None) -> Refusal:
         """The refusal of what a client may not do."""

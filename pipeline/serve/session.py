@@ -105,6 +105,7 @@ class Session:
         service.admission.admit(key, self.socket.address)
         try:
             self.socket.known()
+            log.info("session %s: %s to %s for %s", self.name, *_pair(config), key or "anybody")
             with service.metrics.sessions.track_inprogress():
                 await self._talk(config)
         finally:
@@ -119,7 +120,6 @@ class Session:
                 raise Refusal(_event(wrong)) from None
             assert isinstance(message, SessionUpdate)
             return message
-        await checkpoint()  # it may be the session that was cancelled
         raise Refusal.of("session_not_started", f"no session.update came within {limit_s:g} s")
 
     async def _talk(self, config: SessionConfig) -> None:
@@ -249,11 +249,16 @@ class Session:
 
     def _sum_up(self, interpretation: Interpretation) -> None:
         metrics, heard_s = self.service.metrics, interpretation.intake.position / SAMPLE_RATE_HZ
+        log.info("session %s: over after %.1f s of audio (%s)", self.name, heard_s, self._why or "stopped")
         if heard_s:
             metrics.realtime.observe(interpretation.seat.busy_s / heard_s)
         if interpretation.dropped_s:
             why = "client left" if isinstance(self._why, SocketGone) else "session ended"
             metrics.dropped_s.labels(why).inc(interpretation.dropped_s)
+
+
+def _pair(config: SessionConfig) -> tuple[str, str]:
+    return config.source_language, config.target_language or "nothing yet"
 
 
 def _event(wrong: RemoteProtocolError) -> ErrorEvent:
