@@ -15,6 +15,7 @@ from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.items import Mark, Text
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.languages import base, canonical, checked, full_tag
+from stages.models.mel import RATE
 from stages.models.whisper import Heard, Whisper
 from stages.utterances import Speech, Utterances
 
@@ -54,9 +55,23 @@ class Asr:
     threads: int = option(1, help="processor cores to use; a second one barely helps", check=between(1, 64))
     sentences: bool = option(True, help="one text a sentence; false: one an utterance, numbered as the utterances")
 
+    partials_s: float | None = option(
+        None,
+        help="guess what is said while somebody still speaks, whenever so much more was said; a guess costs as "
+        "much as recognising what there is",
+        check=between(0.3, 10, "s"),
+    )
+    limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
+    """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
+
     _status: str = field(init=False, default="")
     _utterance: int = field(init=False, default=0)
     _counts: dict[str, int] = field(init=False, factory=dict)
+    _guessed: int = field(init=False, default=0)
+    """Where the last guess ended."""
+    _guesses: int = field(init=False, default=0)
+    _rest_until: float = field(init=False, default=0.0)
+    """A guess is followed by a rest as long as it took, in which what has come meanwhile is caught up with."""
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(16000, 1))}
 
@@ -71,13 +86,15 @@ class Asr:
         return self._counts
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        limiter = anyio.CapacityLimiter(1)
+        limiter = self.limiter or anyio.CapacityLimiter(1)
         whisper = await self._load(limiter)
         cut = Utterances(_MOST_S)
         async for item in inbox:
             assert not isinstance(item, Text), "the port takes audio"
             for piece in cut.feed(item):
                 await self._answer(piece, whisper, limiter, outbox)
+            if self.partials_s is not None and limiter.available_tokens >= 1:
+                await self._guess(cut, whisper, limiter, outbox)
         for piece in cut.flush():
             await self._answer(piece, whisper, limiter, outbox)
 
@@ -96,11 +113,38 @@ class Asr:
         if isinstance(piece, Mark):
             await outbox.send(piece)
             return
-        language = None if self.language == "auto" else base(self.language)
-        hear = partial(whisper.hear, piece.floats, language, self.task, self.beam)
-        heard = await anyio.to_thread.run_sync(hear, abandon_on_cancel=True, limiter=limiter)
+        heard = await self._hear(piece, whisper, limiter)
+        self._guessed, self._guesses = piece.start + len(piece.samples), 0
         for text in self._texts(piece, heard):
             await outbox.send(text)
+
+    async def _guess(
+        self, cut: Utterances, whisper: Whisper, limiter: anyio.CapacityLimiter, outbox: Outbox
+    ) -> None:
+        """Say what the utterance seems to be, if so much more of it has come since the last time."""
+        assert self.partials_s is not None
+        if cut.going_on is None:
+            return
+        start, end = cut.going_on
+        begun = anyio.current_time()
+        if end - max(self._guessed, start) < self.partials_s * RATE or begun < self._rest_until:
+            return
+        piece = cut.so_far()
+        heard = await self._hear(piece, whisper, limiter)
+        self._rest_until = 2 * anyio.current_time() - begun
+        self._guessed = end
+        if heard.sentences:
+            text = " ".join(sentence.text for sentence in heard.sentences)
+            language, number = self._language_of(heard), self._utterance + 1
+            await outbox.send(
+                Text(text, piece.start_ms, piece.end_ms, language, number, final=False, revision=self._guesses)
+            )
+            self._guesses += 1
+
+    async def _hear(self, piece: Speech, whisper: Whisper, limiter: anyio.CapacityLimiter) -> Heard:
+        language = None if self.language == "auto" else base(self.language)
+        hear = partial(whisper.hear, piece.floats, language, self.task, self.beam)
+        return await anyio.to_thread.run_sync(hear, abandon_on_cancel=True, limiter=limiter)
 
     def _texts(self, piece: Speech, heard: Heard) -> Iterator[Text]:
         """What was heard in `piece`, as items."""

@@ -45,6 +45,9 @@ class Mt:
     )
     threads: int = option(1, help="processor cores to use; a sentence takes milliseconds", check=between(1, 64))
 
+    limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
+    """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
+
     _status: str = field(init=False, default="")
     _translated: int = field(init=False, default=0)
 
@@ -73,7 +76,7 @@ class Mt:
         return base(self.source_language), base(self.target_language)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        limiter = anyio.CapacityLimiter(1)
+        limiter = self.limiter or anyio.CapacityLimiter(1)
         translator = await self._load(limiter)
         target = canonical(self.target_language)
         async for item in inbox:

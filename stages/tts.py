@@ -44,6 +44,9 @@ class Tts:
         2, help="processor cores to use; with 1, speech is made at twice to thrice real time", check=between(1, 64)
     )
 
+    limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
+    """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
+
     _status: str = field(init=False, default="")
     _counts: dict[str, int] = field(init=False, factory=dict)
 
@@ -62,7 +65,7 @@ class Tts:
         return self._counts
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        limiter = anyio.CapacityLimiter(1)
+        limiter = self.limiter or anyio.CapacityLimiter(1)
         choice = choose(self.language, self.voice)
         hint = choice.fallback
         speaker = await self._load(choice, limiter)

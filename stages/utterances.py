@@ -66,6 +66,18 @@ class Utterances:
             if item.end - self._blocks[0].start > self.most_s * item.rate:
                 yield from self._cut()
 
+    @property
+    def going_on(self) -> tuple[int, int] | None:
+        """The positions that the utterance which a mark began reaches from and to so far; None where none did."""
+        if not (self._marked and self._speaking and self._blocks):
+            return None
+        return self._blocks[0].start, self._blocks[-1].end
+
+    def so_far(self) -> Speech:
+        """What has come of the utterance that is going on."""
+        samples = np.concatenate([block.samples[:, 0] for block in self._blocks])
+        return Speech(samples, self._blocks[0].start, self._blocks[0].rate)
+
     def flush(self) -> Iterator[Speech]:
         """What is left, where the stream ends or has a hole."""
         while self._blocks and self._blocks[-1].end - self._blocks[0].start > self.most_s * self._blocks[0].rate:
@@ -80,6 +92,7 @@ class Utterances:
         yield from self.flush()
         if mark.kind in (MarkKind.UTTERANCE_START, MarkKind.UTTERANCE_END, MarkKind.WATERMARK):
             self._speaking = mark.kind is MarkKind.UTTERANCE_START
+            self._marked = True
         yield mark
 
     def _trim(self, end: int) -> None:

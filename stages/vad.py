@@ -91,6 +91,11 @@ class Vad:
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {"out": AudioCaps(RATE, 1)}
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is going on, in what it was fed so far."""
+        return self._state is _State.SPEAKING
+
     def counts(self) -> Mapping[str, int]:
         return {
             "utterances": self._utterances,

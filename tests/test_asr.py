@@ -9,9 +9,9 @@ import anyio
 import pytest
 from attrs import define, field
 
-from pipeline.items import Item, Mark, MarkKind, Text
+from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.stage import StageError
-from pipeline.testing import noise
+from pipeline.testing import noise, split
 from stages.asr import Asr
 from stages.models.whisper import Heard, Sentence
 from tests.fakes import FakeInbox, FakeOutbox
@@ -91,6 +91,51 @@ async def test_one_text_an_utterance_keeps_the_numbers_of_those_without_text(
         "utterances without text (no speech)": 1,
         "utterances decoded twice (repetition)": 1,
     }
+
+
+def in_blocks(start_s: float, end_s: float, block_s: float = 0.5) -> list[Item]:
+    """An utterance whose sound comes bit by bit."""
+    first, sound, last = utterance(start_s, end_s)
+    assert isinstance(sound, Audio)
+    return [first, *split([sound], range(sound.start, sound.end, int(block_s * RATE))), last]
+
+
+@pytest.mark.anyio
+async def test_while_somebody_speaks_it_guesses_as_much_as_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [heard(("One", 0.0, 1.0)), heard(), heard(("One two three", 0.0, 3.0))]
+    answers += [heard(("One two three.", 0.0, 3.5)), heard(("Four.", 0.0, 0.5))]
+    items = [*in_blocks(1, 4.5), *in_blocks(5, 5.5)]
+    monkeypatch.setattr("stages.asr.anyio.current_time", lambda: 0.0)  # so that no guess takes time
+    out, fake = await recognise(monkeypatch, Asr(language="en", partials_s=1.0), answers, items)
+    assert [item for item in out if isinstance(item, Text)] == [
+        Text("One", 1000, 2000, "en-us", 1, final=False),
+        Text("One two three", 1000, 4000, "en-us", 1, final=False, revision=1),
+        Text("One two three.", 1000, 4500, "en-us", 1),
+        Text("Four.", 5000, 5500, "en-us", 2),
+    ]
+    assert [seconds for seconds, *_ in fake.asked] == [1.0, 2.0, 3.0, 3.5, 0.5]
+
+
+class Busy:
+    """A limiter of which others take all there is, but for what cannot wait."""
+
+    available_tokens = 0
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None: ...
+
+    def release_on_behalf_of(self, borrower: object) -> None: ...
+
+
+@pytest.mark.anyio
+async def test_it_does_not_guess_while_the_workers_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asr = Asr(language="en", partials_s=1.0, limiter=Busy())  # type: ignore[arg-type]
+    out, fake = await recognise(monkeypatch, asr, [heard(("All.", 0.0, 3.0))], in_blocks(0, 3))
+    assert [item.text for item in out if isinstance(item, Text)] == ["All."]
+    assert [seconds for seconds, *_ in fake.asked] == [3.0]
 
 
 @pytest.mark.anyio

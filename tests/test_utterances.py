@@ -85,6 +85,18 @@ def test_a_flush_lets_go_of_an_utterance_that_goes_on() -> None:
     assert spans(collect(items)) == [(0, 500), (500, 900)]
 
 
+def test_what_has_come_of_an_utterance_can_be_looked_at() -> None:
+    cut = Utterances(3)
+    told = []
+    for item in (sound(0, 100), mark(MarkKind.UTTERANCE_START, 100), sound(100, 200), sound(200, 300)):
+        list(cut.feed(item))
+        told.append(cut.going_on)
+    assert told == [None, None, (100, 200), (100, 300)]
+    assert (cut.so_far().start, len(cut.so_far().samples)) == (100, 200)
+    list(cut.feed(mark(MarkKind.UTTERANCE_END, 300)))
+    assert cut.going_on is None
+
+
 def test_times_are_those_of_the_source() -> None:
     (piece,) = collect([sound(250, 1250)])
     assert isinstance(piece, Speech)

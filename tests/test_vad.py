@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.items import Audio, Mark, MarkKind
-from pipeline.testing import check_transform, feed_all
+from pipeline.testing import check_transform, feed_all, split
 from stages.vad import Vad
 from tests.models_here import needs
 
@@ -85,6 +85,15 @@ def test_an_utterance_is_marked_before_its_first_audio() -> None:
     assert isinstance(following, Audio)
     assert isinstance(mark, Mark)
     assert following.start == mark.start
+
+
+def test_it_tells_whether_an_utterance_is_going_on() -> None:
+    vad, told = Vad(), list[bool]()
+    with no_model():
+        for item in split([talk(1000, 1000, 1000)], range(0, 48000, 8000)):
+            list(vad.feed(item))
+            told.append(vad.speaking)
+    assert told == [False, False, True, True, False, False]
 
 
 @no_model()

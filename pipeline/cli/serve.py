@@ -61,6 +61,15 @@ def limit_options(command: Command) -> Command:
 @click.option("--asr-model", metavar="FOLDER", type=FOLDER, help="Another CTranslate2 Whisper model.")
 @click.option("--mt-model", metavar="FOLDER", type=FOLDER, help="A CTranslate2 translation model, for any pair.")
 @click.option(
+    "--partials",
+    "partials_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Translate after every so much speech, not only in the speaker's pauses; 0: no.",
+)
+@click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
@@ -89,6 +98,7 @@ def serve(
     pairs: Sequence[str],
     asr_model: Path | None,
     mt_model: Path | None,
+    partials_s: float,
     workers: int | None,
     backend: str,
     log_level: str,
@@ -106,6 +116,7 @@ def serve(
     keys = serving.keys_of(api_key_file)
     if keys is None and not is_open and not serving.is_loopback(host):
         raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
-    service = serving.service_of(serving.engine_of(engine, relay_to, asr_model, mt_model), keys, workers, limits)
+    models = serving.Local(asr_model, mt_model, partials_s or None)
+    service = serving.service_of(serving.engine_of(engine, relay_to, models), keys, workers, limits)
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
     serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level)

@@ -26,7 +26,17 @@ from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
 
-__all__ = ["Place", "encryption_of", "engine_of", "is_loopback", "keys_of", "serve", "service_of", "sessions_of"]
+__all__ = [
+    "Local",
+    "Place",
+    "encryption_of",
+    "engine_of",
+    "is_loopback",
+    "keys_of",
+    "serve",
+    "service_of",
+    "sessions_of",
+]
 
 
 @frozen
@@ -85,9 +95,9 @@ def _say(line: str) -> None:
 # --- options, made into what they stand for
 
 
-def engine_of(name: str, relay_to: str | None, asr_model: Path | None, mt_model: Path | None) -> Engine:
+def engine_of(name: str, relay_to: str | None, models: Local) -> Engine:
     if name != "realtime":
-        return Echo() if name == "echo" else Local(asr_model, mt_model)
+        return Echo() if name == "echo" else models
     try:
         service_url(relay_to or DEFAULT_BASE_URL, "fast")
         api_key_or_env(None)

@@ -87,10 +87,14 @@ class Echo:
 
 @define
 class Local:
-    """The models of this machine. Once loaded they are kept as long as the server runs."""
+    """The models of this machine. Once loaded they are kept as long as the server runs.
+
+    `partials_s`: translations are told while somebody still speaks, as so much more was said; None: not before.
+    """
 
     asr_model: Path | None = None
     mt_model: Path | None = None
+    partials_s: float | None = 1.0
     _kept: dict[Hashable, object] = field(init=False, factory=dict)
 
     name = "local"
@@ -116,6 +120,7 @@ class Local:
             target_language=session.target_language or ANY_TARGET,
             asr_model=self.asr_model,
             mt_model=self.mt_model if session.target_language else None,
+            partials_s=self.partials_s,
         )
 
     def _loaders(self, session: SessionConfig) -> Mapping[Hashable, Callable[[], object]]:

@@ -112,6 +112,10 @@ class Turns:
         now = anyio.current_time()
         return max((now - ticket.asked for ticket in self._rota.waiting), default=0.0)
 
+    @property
+    def free(self) -> int:
+        return self._rota.free
+
     async def take(self, session: Hashable) -> None:
         """Wait for a worker."""
         ticket = Ticket(session, anyio.current_time())
@@ -149,6 +153,11 @@ class Seat:
     _session: Hashable
     busy_s: float = field(init=False, default=0.0)
     """How long workers worked for it, once they are all done."""
+
+    @property
+    def available_tokens(self) -> int:
+        """How many workers are free now: what can wait asks before it takes one."""
+        return self._turns.free
 
     async def __aenter__(self) -> None:
         await self.acquire_on_behalf_of(self)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from attrs import define
+from attrs import define, evolve
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.stage import Part, Parts, Stage, between, option
@@ -56,6 +56,11 @@ class Translate:
     beam: int = option(
         1, help="how hard the recogniser searches; 5 is slower and barely better", check=between(1, 20)
     )
+    partials_s: float | None = option(
+        None,
+        help="local: translate while somebody still speaks, whenever so much more was said; it costs much",
+        check=between(0.3, 10, "s"),
+    )
 
     mode: Literal["fast", "slow"] = option(
         "fast", help="realtime: fast is ready at once, slow boots for half a minute and knows more languages"
@@ -85,7 +90,7 @@ class Translate:
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
             "vad": Part(Vad(min_silence_ms=self.min_silence_ms), ("pcm",)),
-            "asr": Part(self._asr(way, way.task), ("vad",)),
+            "asr": Part(evolve(self._asr(way, way.task), partials_s=self.partials_s), ("vad",)),
         }
         outputs = {"audio": "tts", "text": "asr", "transcript": "asr"}
         if way.task == "translate":
