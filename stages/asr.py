@@ -14,7 +14,7 @@ from attrs import define, field
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.items import Mark, Text
 from pipeline.stage import Inbox, Outbox, StageError, between, option
-from stages.languages import base, canonical, checked, full_tag
+from stages.languages import base, canonical, checked_or_auto, full_tag
 from stages.models.mel import RATE
 from stages.models.whisper import Heard, Whisper
 from stages.utterances import Speech, Utterances
@@ -23,10 +23,6 @@ __all__ = ["Asr"]
 
 _MOST_S = 28
 """Two seconds less than Whisper's window, so that it still hears the silence that ends a text."""
-
-
-def _known_source(language: str) -> str | None:
-    return None if language == "auto" else checked(language)
 
 
 @define(kw_only=True)
@@ -42,7 +38,7 @@ class Asr:
     language: str = option(
         "auto",
         help="the language spoken, such as en-us; auto listens for it, which costs time and is less sure",
-        check=_known_source,
+        check=checked_or_auto,
         example="en-us",
     )
     task: Literal["transcribe", "translate"] = option(

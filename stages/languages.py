@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-__all__ = ["LANGUAGES", "Language", "base", "canonical", "checked", "full_tag", "spoken_name"]
+__all__ = ["LANGUAGES", "Language", "base", "canonical", "checked", "checked_or_auto", "full_tag", "spoken_name"]
 
 
 @frozen
@@ -78,6 +78,11 @@ def base(tag: str) -> str:
 def full_tag(code: str) -> str:
     """The usual tag for a recogniser's code: `pt-br` for `pt`; a code that is not in the table stays."""
     return _USUAL.get(code, code)
+
+
+def checked_or_auto(language: str) -> str | None:
+    """As `checked`, for a source that may also be `auto`: found out by listening."""
+    return None if language == "auto" else checked(language)
 
 
 def checked(tag: str) -> str | None:

@@ -11,7 +11,7 @@ from attrs import define, evolve
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.stage import Part, Parts, Stage, between, option
 from stages.asr import Asr
-from stages.languages import checked
+from stages.languages import checked, checked_or_auto
 from stages.models.speakers import choose
 from stages.mt import Mt
 from stages.resample import Resample
@@ -21,10 +21,6 @@ from stages.tts import RATE, Tts
 from stages.vad import Vad
 
 __all__ = ["Translate"]
-
-
-def _check_source(language: str) -> str | None:
-    return None if language == "auto" else checked(language)
 
 
 @define(kw_only=True)
@@ -39,7 +35,7 @@ class Translate:
     """
 
     engine: Literal["local", "echo", "realtime"] = option("local", help="what translates")
-    source_language: str = option(help="the language spoken, or auto", check=_check_source, example="en-us")
+    source_language: str = option(help="the language spoken, or auto", check=checked_or_auto, example="en-us")
     target_language: str = option(help="the language to translate into", check=checked, example="pt-br")
     asr_model: Path | None = option(None, help="the folder of another CTranslate2 Whisper model, such as small")
     mt_model: Path | None = option(

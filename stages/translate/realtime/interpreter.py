@@ -21,7 +21,7 @@ from attrs import define, field
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.items import Audio, Mark, MarkKind
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
-from stages.languages import checked
+from stages.languages import checked, checked_or_auto
 from stages.translate.realtime.answer import Given
 from stages.translate.realtime.answers import PORTS, AnswerPart, Answers
 from stages.translate.realtime.backoff import Backoff, Pace
@@ -49,10 +49,6 @@ OUT_ITEMS = 512
 SHOWN_CHARS = 300
 
 
-def _check_source(language: str) -> str | None:
-    return None if language == AUTO else checked(language)
-
-
 def _check_address(address: str) -> str | None:
     try:
         service_url(address, "fast")
@@ -72,7 +68,7 @@ class Interpreter:
 
     source_language: str = option(
         help="the language spoken; auto lets the service find out, which needs `mode: slow`",
-        check=_check_source,
+        check=checked_or_auto,
         example="en-us",
     )
     target_language: str = option(help="the language to translate into", check=checked, example="pt-br")
