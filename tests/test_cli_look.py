@@ -214,7 +214,7 @@ def test_doctor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     assert findings["local"]["remedy"] == "pip install 'dragoman[local]'"
     assert "faster-whisper 1.2.1" in findings["local"]["told"]
     assert (findings["trio"]["core"], findings["trio"]["good"]) == (False, False)
-    assert "to mend: pip install 'dragoman[local,voices,media,piper,serve]'" in invoke("doctor").stdout
+    assert "to mend: pip install 'dragoman[local,voices,media,piper,devices,serve]'" in invoke("doctor").stdout
 
 
 def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ EXTRAS: Mapping[str, str] = {
     "voices": "speak Portuguese and Spanish",
     "media": "read AAC, M4A, WebM and the sound of videos",
     "piper": "speak with Piper voices",
-    "serve": "serve the realtime protocol",
+    "devices": "hear a microphone and play on a speaker",
+    "serve": "serve the realtime protocol, and rooms",
 }
 """The extras of the package that a user may want, and what each is for."""
 
