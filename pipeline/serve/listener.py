@@ -14,7 +14,7 @@ from attrs import define, field
 from pipeline.serve.metrics import CONTENT_TYPE
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from pipeline.serve.sockets import Listener, Socket, bound, listening
+from stages.sockets import Answer, Listener, Socket, bound, listening
 
 __all__ = ["PATH", "Server", "serving"]
 
@@ -77,15 +77,15 @@ class Server:
             self._sessions.discard(session)
             self._left.set()
 
-    def answer(self, path: str) -> tuple[int, str, str] | None:
+    def answer(self, path: str) -> Answer | None:
         """What an HTTP request gets; None for one that may become a session."""
         if path == PATH:
-            return (503, _TEXT, "the server is stopping\n") if self.stopping else None
+            return _answer(503, "the server is stopping\n") if self.stopping else None
         if path == "/healthz":
-            return (503 if self.stopping else 200), _JSON, json.dumps(self._health()) + "\n"
+            return _answer(503 if self.stopping else 200, json.dumps(self._health()) + "\n", _JSON)
         if path == "/metrics":
-            return 200, CONTENT_TYPE, self._metrics()
-        return 404, _TEXT, f"there is {PATH}, /healthz and /metrics\n"
+            return _answer(200, self._metrics(), CONTENT_TYPE)
+        return _answer(404, f"there is {PATH}, /healthz and /metrics\n")
 
     def enter(self) -> bool:
         """Count a connection that has not said who it is; False where there are too many."""
@@ -134,6 +134,10 @@ async def serving(
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop()
+
+
+def _answer(status: int, text: str, content_type: str = _TEXT) -> Answer:
+    return Answer(status, content_type, text.encode())
 
 
 def _port(listener: socket.socket) -> int:

@@ -16,8 +16,8 @@ from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.limits import GOING_AWAY, Manners, Pace, Refusal, full
 from pipeline.serve.opening import changed, opened
 from pipeline.serve.service import Service
-from pipeline.serve.sockets import Socket, SocketGone
 from pipeline.stage import StageError
+from stages.sockets import Socket, SocketGone
 from stages.translate.realtime.events import (
     SAMPLE_RATE_HZ,
     Append,
