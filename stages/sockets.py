@@ -59,6 +59,12 @@ class Socket:
         """Where it was opened, without the query."""
         return _path(self._connection.request)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether a page of another site has opened it. What is no browser does not say where it comes from."""
+        origin = self.header("origin")
+        return origin is not None and origin.rpartition("//")[2].lower() != (self.header("host") or "").lower()
+
     def header(self, name: str) -> str | None:
         """The header of the upgrade; the first one where there are several."""
         values: list[str] = self._connection.request.headers.get_all(name)

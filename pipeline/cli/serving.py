@@ -15,6 +15,7 @@ import anyio
 from attrs import frozen
 
 from pipeline.cli.exits import Exit, refuse
+from pipeline.cli.room import Plan, links, listeners_link, qr_code, room_of
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
@@ -27,12 +28,14 @@ from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
 
 __all__ = [
+    "NOBODY",
     "Local",
     "Place",
     "encryption_of",
     "engine_of",
     "is_loopback",
     "keys_of",
+    "room_of",
     "serve",
     "service_of",
     "sessions_of",
@@ -48,19 +51,34 @@ class Place:
     ssl: tls.SSLContext | None
 
 
-def serve(service: Service, place: Place, loaded: Sequence[SessionConfig], backend: str, log_level: str) -> None:
+NOBODY = Keys({})
+"""For a server whose sessions are nobody's."""
+
+
+def serve(
+    service: Service,
+    place: Place,
+    loaded: Sequence[SessionConfig],
+    backend: str,
+    log_level: str,
+    room: Plan | None = None,
+) -> None:
     """Serve until a signal comes. `loaded`: what models are loaded for before that."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    anyio.run(_serve, service, place, loaded, backend=backend)
+    anyio.run(_serve, service, place, loaded, room, backend=backend)
 
 
-async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]) -> None:
+async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig], room: Plan | None) -> None:
     """Load the models of the sessions `loaded`, and listen until a signal comes."""
     try:
         for session in loaded:
             await service.engine.load(session)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with serving(service, host=place.host, port=place.port, ssl=place.ssl) as server:
+            hall = None if room is None else room.hall(service)
+            async with serving(service, host=place.host, port=place.port, ssl=place.ssl, hall=hall) as server:
+                _say_serving(server)
+                if room is not None:
+                    _say_room(room, server)
                 await _until_stopped(server, signals)
     except StageError as error:
         raise refuse(str(error), error.code) from error
@@ -69,10 +87,21 @@ async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]
         raise refuse(f"cannot listen at {place.host}:{place.port}: {why}", Exit.FAILED) from error
 
 
-async def _until_stopped(server: Server, signals: AsyncIterable[object]) -> None:
+def _say_serving(server: Server) -> None:
     keys = server.service.keys
     who = "open" if keys is None else f"{len(keys.names)} keys"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
+
+
+def _say_room(room: Plan, server: Server) -> None:
+    """The links are for the terminal alone: they hold keys, and are never logged."""
+    for line in links(room, server.base_url):
+        _say(line)
+    if room.qr:
+        print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
+
+
+async def _until_stopped(server: Server, signals: AsyncIterable[object]) -> None:
     async with anyio.create_task_group() as tasks:
         async for _ in signals:
             if server.stopping:

@@ -1,0 +1,122 @@
+"""Whose sessions they are: who lets a client in, and what its audio goes into."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from attrs import define
+
+from pipeline.serve.intake import Intake
+from pipeline.serve.interpretation import Interpretation
+from pipeline.serve.opening import changed, opened
+from pipeline.serve.service import Service
+from stages.translate.realtime.events import Payload, SessionConfig, SessionUpdate
+
+__all__ = ["Host", "Line", "Public", "Work"]
+
+log = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """The connection of a session: see `stages.sockets.Socket`."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def foreign(self) -> bool: ...
+
+    def header(self, name: str) -> str | None: ...
+
+    def known(self) -> None: ...
+
+    async def receive(self) -> str | bytes: ...
+
+    async def send(self, frame: str | bytes, timeout_s: float) -> None: ...
+
+    async def close(self, code: int, reason: str = "") -> None: ...
+
+
+class Work(Protocol):
+    """What the audio of a session goes into."""
+
+    @property
+    def config(self) -> SessionConfig: ...
+
+    @property
+    def intake(self) -> Intake: ...
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of this session's audio that were listened to."""
+
+    @property
+    def dropped_s(self) -> float:
+        """Seconds of audio that were taken from the client, and nobody has listened to."""
+
+    @property
+    def busy_s(self) -> float:
+        """How long the engine worked for this session alone."""
+
+    async def run(self) -> None:
+        """Until it is closed and all that it held is told. Raises what a stage raises."""
+
+    def change(self, config: SessionConfig) -> Iterator[Payload]:
+        """Have other languages from the next utterance on. What is to be told of it at once."""
+
+    def ignore(self, item_id: str) -> None:
+        """Do not count the utterance for the detection of a language."""
+
+    def close(self) -> None:
+        """Nothing more comes from the client."""
+
+
+class Host(Protocol):
+    """Whose sessions they are."""
+
+    def let_in(self, update: SessionUpdate, socket: Line) -> AbstractContextManager[SessionConfig]:
+        """What a client gets that asks for `update`, while it is there. Raises: Refusal."""
+
+    def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
+        """What it gets that asks for something else later. Raises: Refusal."""
+
+    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]]) -> Work: ...
+
+    @property
+    def idle_s(self) -> float:
+        """How long nothing may be said."""
+
+
+@define
+class Public:
+    """Sessions of anybody who has an API key: each is an interpretation of its own."""
+
+    service: Service
+
+    @contextmanager
+    def let_in(self, update: SessionUpdate, socket: Line) -> Iterator[SessionConfig]:
+        service = self.service
+        key = service.name_of(socket.header("x-api-key") or update.api_key)
+        assert update.opening is not None
+        config = opened(update.opening, service.engine)
+        service.spare()
+        service.admission.admit(key, socket.address)
+        try:
+            log.info("a session for %s", key or "anybody")
+            with service.metrics.sessions.track_inprogress():
+                yield config
+        finally:
+            service.admission.leave(key, socket.address)
+
+    def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
+        return changed(config, update, self.service.engine)
+
+    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]]) -> Work:
+        return Interpretation(self.service, config, tell)
+
+    @property
+    def idle_s(self) -> float:
+        return self.service.limits.idle_s
