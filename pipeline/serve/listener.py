@@ -159,7 +159,6 @@ async def serving(
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop()
-                tasks.cancel_scope.cancel()
 
 
 def _answer(status: int, text: str, content_type: str = _TEXT) -> Answer:
