@@ -57,13 +57,18 @@ export class Drawing {
     const { width, height, boxes, lines } = layers(names, edges.map((edge) => [edge.producer, edge.consumer]));
     const whole = width + 2 * ROOM + 90;
     const svg = draw("svg", { width: whole, height: height + 2 * ROOM, viewBox: `${-ROOM - 45} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
-    svg.append((this.#told = draw("title")));
-    edges.forEach((edge, i) => svg.append(this.#edge(edge, lines[i])));
+    const title = draw("title");
+    title.textContent = `The graph ${this.#title.data}: ${names.join(", ")}`;
+    svg.append(title);
+    const labels = edges.map((edge, i) => {
+      const [line, label] = this.#edge(edge, lines[i]);
+      svg.append(line);
+      return label;
+    });
+    svg.append(...labels); // above all lines
     for (const stage of graph.stages) svg.append(this.#stage(stage, boxes.get(stage.name)));
     this.#figure.append(svg);
   }
-
-  #told = null;
 
   #stage(stage, { x, y }) {
     const group = draw("g", { class: "stage", transform: `translate(${x} ${y})` });
@@ -80,7 +85,8 @@ export class Drawing {
   }
 
   #edge(edge, points) {
-    const group = draw("g", { class: "edge" });
+    const line = draw("g", { class: "edge" });
+    const words = draw("g", { class: "edge" });
     const from = points[0];
     const to = points.at(-1);
     const path = [`M${from.x} ${from.y}`];
@@ -93,13 +99,14 @@ export class Drawing {
     const lost = draw("text", { class: "lost", x: (from.x + points[1].x) / 2 + 8, y: (from.y + points[1].y) / 2 + 13 });
     const tip = draw("title");
     tip.textContent = edge.name;
-    group.append(
+    line.append(
       draw("path", { d: path.join("") }),
       draw("path", { class: "head", d: `M${to.x - 4.5} ${to.y - 8}L${to.x} ${to.y}L${to.x + 4.5} ${to.y - 8}z` }),
-      label, lost, tip,
+      tip,
     );
-    this.#edges.set(edge.name, { group, label, lost, tip });
-    return group;
+    words.append(label, lost);
+    this.#edges.set(edge.name, { line, label, lost, tip });
+    return [line, words];
   }
 
   #showStage(stage) {
@@ -117,7 +124,7 @@ export class Drawing {
     if (!place) return;
     const moving = edge.rate_x > 0.02;
     const full = edge.queue_s >= FULL_S;
-    place.group.setAttribute("class", ["edge", edge.fused && "fused", moving && "moving", full && "full"].filter(Boolean).join(" "));
+    place.line.setAttribute("class", ["edge", edge.fused && "fused", moving && "moving", full && "full"].filter(Boolean).join(" "));
     say(place.label, edge.fused ? "" : facts(edge).join(" · "));
     const lost = [edge.dropped_s > 0 && seconds(edge.dropped_s), edge.texts_dropped > 0 && count(edge.texts_dropped, "text")].filter(Boolean);
     say(place.lost, lost.length ? `dropped ${lost.join(", ")}` : "");

@@ -71,6 +71,11 @@ export class Lines {
     });
   }
 
+  /** Utterances are counted anew from here on: what stands is earlier than all that comes. */
+  seal() {
+    for (const block of this.#list.children) block.utterance = -1;
+  }
+
   /** What was growing will not be finished: the connection or the talk has ended. */
   stopGrowing() {
     this.#change(() => ["main", "original"].forEach((role) => this.#stopGrowing(role)));
@@ -109,7 +114,7 @@ export class Lines {
     let after = null;
     let steps = 0;
     for (let block = this.#list.lastElementChild; block && steps < LOOK_BACK; block = block.previousElementSibling, steps += 1) {
-      if (block.utterance === utterance) return block;
+      if (block.utterance === utterance) return block; // a note has none, and is passed over
       if (after === null && !(block.utterance > utterance)) after = block;
     }
     const block = document.createElement("li");

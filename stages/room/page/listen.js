@@ -81,11 +81,16 @@ function ask(type) {
 
 function wanted() {
   if (!wish.language) return [];
-  return showsOriginal() ? [wish.language, room.source] : [wish.language];
+  return showsOriginal() ? [wish.language, spoken()] : [wish.language];
+}
+
+/** The tag of the original, or null while nobody has said what it is. */
+function spoken() {
+  return room?.languages.find((language) => language.quality === "original")?.tag ?? room?.source ?? null;
 }
 
 function showsOriginal() {
-  return wish.original && Boolean(room?.source) && room.source !== wish.language;
+  return wish.original && spoken() !== null && spoken() !== wish.language;
 }
 
 function languageOf(tag) {
@@ -101,17 +106,19 @@ function voiceOf(tag) {
 const takes = {
   room(message) {
     const before = room;
+    const source = spoken();
     room = message;
-    if (life !== (life = room.life ?? null)) heard.clear(); // the server was restarted: its numbers mean nothing here
-    const source = before?.source;
-    if (!languageOf(wish.language).name || !room.languages.some((language) => language.tag === wish.language)) {
+    if (life !== (room.life ?? null)) {
+      heard.clear(); // the server was restarted: its numbers mean nothing here
+      lines.seal();
+    }
+    life = room.life ?? null;
+    if (!room.languages.some((language) => language.tag === wish.language)) {
       wish.language = guess();
       begin();
       ask("choose");
-    } else if (source !== undefined && source !== room.source && wish.original) {
+    } else if (wish.original && (before === null || source !== spoken())) {
       lines.clear("original");
-      ask("choose");
-    } else if (before === null && showsOriginal()) {
       ask("choose");
     }
     if (room.state === "ended" || room.state === "waiting") lines.stopGrowing();
@@ -185,7 +192,7 @@ const sounding = { utterance: null };
 
 function roleOf(tag) {
   if (tag === wish.language) return "main";
-  return showsOriginal() && tag === room.source ? "original" : null;
+  return showsOriginal() && tag === spoken() ? "original" : null;
 }
 
 /** Note a caption's number; whether it is a new line. */
@@ -209,7 +216,7 @@ function note(language, from, to) {
 /** The stored language is not in the room: what the browser speaks, else the original, else the first there is. */
 function guess() {
   const tags = room.languages.map((language) => language.tag);
-  return bestOf(tags, navigator.languages ?? [navigator.language]) ?? room.source ?? tags[0] ?? "";
+  return bestOf(tags, navigator.languages ?? [navigator.language]) ?? spoken() ?? tags[0] ?? "";
 }
 
 function begin() {
@@ -249,7 +256,7 @@ function show() {
 function showLanguages() {
   const chooser = at("language");
   chooser.disabled = !room?.languages.length;
-  const shown = JSON.stringify([room?.languages, words.tongue, room?.source]);
+  const shown = JSON.stringify([room?.languages, words.tongue]);
   if (chooser.dataset.shown !== shown) {
     chooser.dataset.shown = shown;
     const options = (room?.languages ?? []).map((language) => {
@@ -275,7 +282,7 @@ function showButtons() {
   button.dataset.sounding = String(Boolean(voice?.sounding));
   const original = at("original");
   original.setAttribute("aria-pressed", String(wish.original));
-  original.disabled = Boolean(room?.source) && room.source === wish.language;
+  original.disabled = room !== null && spoken() === wish.language;
   at("smaller").disabled = scale === 0;
   at("larger").disabled = scale === SCALES.length - 1;
   at("full").hidden = !page.requestFullscreen;
@@ -358,8 +365,10 @@ at("language").addEventListener("change", (event) => choose(event.target.value))
 at("original").addEventListener("click", () => {
   wish.original = !wish.original;
   memory.set("original", wish.original);
-  if (room?.source) heard.delete(room.source === wish.language ? "" : room.source);
-  if (!wish.original) lines.clear("original");
+  if (spoken() !== wish.language) {
+    heard.delete(spoken());
+    lines.clear("original");
+  }
   ask("choose");
   show();
 });

@@ -9,6 +9,7 @@ import { bestOf } from "/room-assets/words.js";
 const QUIET_DB = -55;
 const QUIET_BLOCKS = 70;
 const LOUD = 0.985;
+const TOO_LOUD = 15; // of a count that a block too loud raises by 3, and any other lowers by 1
 const FLOOR_DB = -60;
 const LINES = 30;
 const ALIVE_MS = 45_000;
@@ -17,6 +18,7 @@ const LANGUAGES = [
   ["fr-ca", "Français (Canada)"], ["de-de", "Deutsch"], ["ar-sa", "العربية"], ["ar-ae", "العربية (الإمارات)"], ["ar-eg", "العربية (مصر)"],
   ["hi-in", "हिन्दी"], ["ja-jp", "日本語"], ["ko-kr", "한국어"], ["zh-cn", "中文"],
 ];
+const AUTO = "auto";
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
@@ -24,7 +26,8 @@ const memory = new Memory(`${decodeURIComponent(roomPath().slice(3))}/speak`);
 
 /** `phase`: idle, starting, live, paused, stopped, refused or taken. `link` and `listeners` as told of late. */
 const talk = { phase: "idle", link: "closed", code: 0, listeners: null, language: memory.get("language", ""), quiet: 0, loud: 0, fault: null, dropped: 0 };
-let names = new Map(LANGUAGES);
+const keys = matchMedia("(hover: hover) and (pointer: fine)"); // a phone has no space bar
+const names = new Map(LANGUAGES);
 
 const link = new Link(`${roomPath()}/speak-socket`, {
   open: introduce,
@@ -73,7 +76,7 @@ const takes = {
   },
 
   "session.source_language_changed"({ language }) {
-    if (names.has(language)) at("language").value = talk.language = language;
+    if (names.has(language) && talk.language !== AUTO) at("language").value = talk.language = language;
   },
 
   "conversation.item.input_audio_transcription.delta"({ delta }) {
@@ -100,7 +103,7 @@ const takes = {
 function refuse(state) {
   end("refused");
   if (state === "missing") return notice("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
-  if (talk.fault?.code === "invalid_api_key" || !key) return wrongKey();
+  if (/_api_key$/.test(talk.fault?.code ?? "") || !key) return wrongKey();
   notice("link", "bad", "The room refused to open", talk.fault?.message || "Ask whoever runs the server to look at its log.");
 }
 
@@ -121,7 +124,7 @@ function take({ pcm, peak, rms }) {
   outgoing.put(pcm);
   const db = Math.max(FLOOR_DB, 20 * Math.log10(rms + 1e-9));
   talk.quiet = db < QUIET_DB ? talk.quiet + 1 : 0;
-  talk.loud = peak > LOUD ? 20 : Math.max(0, talk.loud - 1);
+  talk.loud = peak > LOUD ? Math.min(3 * TOO_LOUD, talk.loud + 3) : Math.max(0, talk.loud - 1);
   showLevel(db, peak);
   showHint();
 }
@@ -334,11 +337,11 @@ function showHint() {
   let text = "";
   if (talk.phase === "live" && behind) text = `The network is slow: ${(outgoing.heldMs / 1000).toFixed(1)} s wait here.`;
   else if (talk.phase === "live" && talk.quiet > QUIET_BLOCKS) text = "Hardly anything is heard. Is it the right microphone, and switched on?";
-  else if (talk.phase === "live" && talk.loud > 0) text = "Too loud: go a little away from the microphone.";
+  else if (talk.phase === "live" && talk.loud > TOO_LOUD) text = "Too loud: go a little away from the microphone.";
   const warns = text !== "";
   if (outgoing.droppedMs > 0) text = `${text} ${lostS} s could not be sent.`.trim();
-  else if (!text && talk.phase === "live") text = "Space pauses.";
-  else if (!text && talk.phase === "paused") text = "Space goes on.";
+  else if (!text && keys.matches && talk.phase === "live") text = "Space pauses.";
+  else if (!text && keys.matches && talk.phase === "paused") text = "Space goes on.";
   at("hint").classList.toggle("warn", warns);
   say(at("hint"), text);
 }
@@ -352,7 +355,7 @@ function showListeners() {
       const chip = document.createElement("li");
       const number = document.createElement("b");
       number.textContent = String(count);
-      chip.append(names.get(tag) ?? tag, " ", number);
+      chip.append(tag === AUTO ? "Original" : (names.get(tag) ?? tag), " ", number);
       return chip;
     });
   at("by-language").replaceChildren(...chips);
@@ -370,7 +373,7 @@ function transcribe(text, whole) {
     place.append(growing);
   }
   growing.textContent = whole ? text : growing.textContent + text;
-  growing.lang = talk.language;
+  growing.lang = talk.language === AUTO ? "" : talk.language;
   if (whole) {
     growing.classList.remove("growing");
     if (!text.trim()) growing.remove();
@@ -401,8 +404,8 @@ function drop(kind) {
 
 function listLanguages() {
   const chooser = at("language");
-  chooser.replaceChildren(...[...names].map(([tag, name]) => new Option(name, tag)));
-  if (!names.has(talk.language)) talk.language = bestOf([...names.keys()], navigator.languages ?? []) ?? "en-us";
+  chooser.replaceChildren(...[...names].map(([tag, name]) => new Option(name, tag)), new Option("Found out by listening", AUTO));
+  if (!names.has(talk.language) && talk.language !== AUTO) talk.language = bestOf([...names.keys()], navigator.languages ?? []) ?? "en-us";
   chooser.value = talk.language;
 }
 
@@ -424,8 +427,7 @@ function peek() {
     socket.close(1000);
     at("title").textContent = room.title || "Speak";
     document.title = room.title || "Speak";
-    const told = (room.languages ?? []).filter((each) => each.tag !== "auto").map((each) => [each.tag, each.name]);
-    if (told.length) names = new Map(told);
+    for (const { tag, name } of room.languages ?? []) if (tag !== AUTO) names.set(tag, name);
     if (!memory.get("language", "") && names.has(room.source)) talk.language = room.source;
     listLanguages();
     if (room.state === "live" && talk.phase === "idle") notice("link", "warn", "Somebody is speaking in this room now", "If you start, speaking goes over to you.");

@@ -28,10 +28,6 @@ const takes = {
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
-    if (snapshot.title) {
-      say(at("title"), snapshot.title);
-      document.title = snapshot.title;
-    }
     showGraphs(snapshot.graphs ?? []);
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
@@ -193,5 +189,7 @@ function drop() {
   at("notices").replaceChildren();
 }
 
+document.title = decodeURIComponent(roomPath().slice(3));
+say(at("title"), document.title);
 if (key) link.start();
 else showLink("refused", 0);
