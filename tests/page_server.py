@@ -76,6 +76,11 @@ class Rooms:
     def peer(self) -> Peer:
         return self._peers.get(timeout=PATIENCE_S)
 
+    def forget(self) -> None:
+        """Begin with no sockets, as a test does: those of pages that are gone are nobody's."""
+        while not self._peers.empty():
+            self._peers.get()
+
     def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         peer = Peer(connection.request.path, connection)

@@ -29,15 +29,28 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Rooms]:
-    with rooms() as server:
-        yield server
+def house() -> Iterator[Rooms]:
+    with rooms() as house:
+        yield house
+
+
+@pytest.fixture
+def server(house: Rooms) -> Rooms:
+    house.forget()
+    return house
 
 
 def room(**changes: Any) -> dict[str, Any]:
     names = ("tag", "name", "dir", "quality", "voice")
     languages = [dict(zip(names, language, strict=True)) for language in LANGUAGES]
-    whole = {"title": "Sunday", "source": "en-us", "languages": languages, "state": "live", "replay_s": 600, "life": "a"}
+    whole = {
+        "title": "Sunday",
+        "source": "en-us",
+        "languages": languages,
+        "state": "live",
+        "replay_s": 600,
+        "life": "a",
+    }
     return {"type": "room", **whole, **changes}
 
 
@@ -121,7 +134,10 @@ def test_what_is_said_never_becomes_markup(browser: Browser, server: Rooms) -> N
         languages = [{**each, "name": HOSTILE} for each in room()["languages"]]
         peer.say(room(title=HOSTILE, languages=languages))
         peer.say(caption(1, HOSTILE, "en-us"), partial(2, HOSTILE, "en-us"))
-        peer.say({"type": "failed", "language": "en-us", "message": HOSTILE}, {"type": "error", "code": "x", "message": HOSTILE})
+        peer.say(
+            {"type": "failed", "language": "en-us", "message": HOSTILE},
+            {"type": "error", "code": "x", "message": HOSTILE},
+        )
         expect(page.locator("#status")).to_have_text(re.compile("onerror"))
         assert page.locator(".settled").text_content() == HOSTILE
         assert page.locator("#title").text_content() == HOSTILE
@@ -229,7 +245,9 @@ def test_a_server_that_was_restarted_begins_to_count_anew(browser: Browser, serv
 def test_lines_that_are_gone_leave_a_line(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/eleven", locale="pt-BR") as page:
         peer = joined(page, server)
-        peer.say(caption(1, "Um."), {"type": "missed", "language": "pt-br", "from": 2, "to": 11}, caption(12, "Doze."))
+        peer.say(
+            caption(1, "Um."), {"type": "missed", "language": "pt-br", "from": 2, "to": 11}, caption(12, "Doze.")
+        )
         expect(page.locator("#lines > li")).to_have_text(["Um.", re.compile(r"não puderam.*\(10\)"), "Doze."])
         peer.say(caption(14, "Catorze."))  # unannounced: not in silence either
         expect(page.locator("#lines > li").nth(3)).to_have_text(re.compile(r"\(1\)"))
@@ -238,7 +256,11 @@ def test_lines_that_are_gone_leave_a_line(browser: Browser, server: Rooms) -> No
 
 @pytest.mark.parametrize(
     ("code", "state", "words"),
-    [(1008, "refused", "refused this page"), (1013, "reconnecting", "room is full"), (1001, "reconnecting", "restarting")],
+    [
+        (1008, "refused", "refused this page"),
+        (1013, "reconnecting", "room is full"),
+        (1001, "reconnecting", "restarting"),
+    ],
 )
 def test_why_a_socket_closed_is_said(browser: Browser, server: Rooms, code: int, state: str, words: str) -> None:
     with opened(browser, f"{server.url}/r/twelve-{code}") as page:
@@ -399,8 +421,8 @@ def test_every_language_has_all_words(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/words") as page:
         found = page.evaluate(
             "async () => { const {TONGUES, WORDS, TABLE_OF_WORDS} = await import('/room-assets/words.js');"
-            " return {tongues: TONGUES, lacking: TONGUES.filter(tongue => TABLE_OF_WORDS[tongue].length !== WORDS.length"
-            " || TABLE_OF_WORDS[tongue].some(word => !word.trim()))} }"
+            " return {tongues: TONGUES, lacking: TONGUES.filter(tongue => TABLE_OF_WORDS[tongue].length"
+            " !== WORDS.length || TABLE_OF_WORDS[tongue].some(word => !word.trim()))} }"
         )
         assert sorted(found["tongues"]) == sorted(["en", "pt", "es", "fr", "de", "ar", "hi", "ja", "ko", "zh"])
         assert found["lacking"] == []

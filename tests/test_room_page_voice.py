@@ -24,9 +24,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Rooms]:
-    with rooms() as server:
-        yield server
+def house() -> Iterator[Rooms]:
+    with rooms() as house:
+        yield house
+
+
+@pytest.fixture
+def server(house: Rooms) -> Rooms:
+    house.forget()
+    return house
 
 
 PLAY = """async ([script, seconds]) => {
@@ -36,10 +42,12 @@ PLAY = """async ([script, seconds]) => {
   let phase = 0;
   const tone = ms => {
     const samples = new Int16Array(ms * RATE_HZ / 1000);
-    for (let i = 0; i < samples.length; i += 1) samples[i] = 16384 * Math.sin(2 * Math.PI * 440 * phase++ / RATE_HZ);
+    samples.forEach((_, i) => { samples[i] = 16384 * Math.sin(2 * Math.PI * 440 * phase++ / RATE_HZ); });
     return samples.buffer;
   };
-  const act = {begin: () => voice.begin(), end: () => voice.end(), cut: () => voice.cut(), push: ms => voice.push(tone(ms))};
+  const act = {
+    begin: () => voice.begin(), end: () => voice.end(), cut: () => voice.cut(), push: ms => voice.push(tone(ms)),
+  };
   const moments = Map.groupBy(script, ([at]) => at);
   for (const [at, steps] of moments) {
     const run = () => steps.forEach(([, what, ms]) => act[what](ms));
@@ -55,7 +63,7 @@ PLAY = """async ([script, seconds]) => {
 
 def played(browser: Browser, server: Rooms, script: list[list[Any]], seconds: float = 2.0) -> dict[str, Any]:
     """What the voice gives for `script`: at which second what happens, with how many ms of a tone."""
-    with opened(browser, f"{server.url}/r/voice") as page:
+    with opened(browser, f"{server.url}/r/voice/watch") as page:  # which opens no socket without its key
         found: dict[str, Any] = page.evaluate(PLAY, [script, seconds])
     found["samples"] = np.array(found["samples"])
     steps = np.abs(np.diff(found["samples"]))
