@@ -90,7 +90,7 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         expect(page.locator(".edge text").nth(0)).to_have_text("2.5 s queued · 1.00×")
         expect(page.locator(".edge text.lost").nth(0)).to_have_text("dropped 1.5 s")
         expect(page.locator(".edge text").nth(2)).to_have_text("7 texts")
-        assert card(page, "shown") == "From spoken to shown 1.2 s p50 · p95 2.0 s · 12 lines"
+        assert card(page, "shown") == "From spoken to shown 1.2 s p50 · p95 2.0 s · of 12"
         assert card(page, "heard") == "From spoken to heard – nothing yet"
         assert card(page, "listeners") == "Listeners 42 2 languages · 4 hear the voice"
         assert card(page, "lost") == "Lost 2.0 s 1.5 s in graphs, 0.5 s at slow phones"

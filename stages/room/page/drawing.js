@@ -136,7 +136,7 @@ export class Drawing {
 export function facts(edge) {
   const found = [];
   const sounds = edge.sent_s > 0 || edge.queue_s > 0 || edge.rate_x > 0;
-  if (sounds) found.push(`${edge.queue_s.toFixed(1)} s queued`, `${edge.rate_x.toFixed(2)}×`);
+  if (sounds) found.push(`${(edge.queue_s ?? 0).toFixed(1)} s queued`, `${(edge.rate_x ?? 0).toFixed(2)}×`);
   if (edge.texts > 0 || edge.texts_waiting > 0) found.push(count(edge.texts ?? 0, "text"));
   if (edge.texts_waiting > 0) found.push(`${edge.texts_waiting} waiting`);
   return found.length ? found : ["idle"];

@@ -14,6 +14,7 @@ const STALE_S = 15;
 export const REFUSED = 1008;
 export const GOING_AWAY = 1001;
 export const FULL = 1013;
+const LOST = 1006;
 
 /** The address of a room's socket, from the page's own: `/r/NAME` and whatever stands behind it. */
 export function roomPath() {
@@ -29,6 +30,7 @@ export class Link {
   #timer = 0;
   #over = false;
   #heard = 0;
+  #why = 0; // the code of the close that began the trouble: what comes after it is only 1006
 
   /**
    * `on.open()`, `on.message(object)`, `on.sound(ArrayBuffer)`; `on.state(state, code)` with `connecting`, `open`,
@@ -78,10 +80,10 @@ export class Link {
     this.#on.state(state, code);
   }
 
-  #connect(state, code = 0) {
+  #connect(state) {
     clearTimeout(this.#timer);
     this.#forget(1000);
-    this.#on.state(state, code);
+    this.#on.state(state, this.#why);
     const socket = (this.#socket = new WebSocket(this.#url));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
@@ -91,7 +93,7 @@ export class Link {
     };
     socket.onmessage = (event) => {
       this.#heard = performance.now();
-      this.#tries = 0;
+      this.#tries = this.#why = 0;
       if (typeof event.data === "string") this.#tell(event.data);
       else this.#on.sound?.(event.data);
     };
@@ -114,9 +116,10 @@ export class Link {
     if (code === REFUSED) return this.stop("refused", code);
     if (this.#on.again?.(code) === false) return this.stop("closed", code);
     this.#tries += 1;
+    this.#why = code === LOST ? this.#why || LOST : code;
     const most = code === FULL ? FULL_S : Math.min(MOST_S, FIRST_S * 2 ** (this.#tries - 1));
-    this.#timer = setTimeout(() => this.#connect("reconnecting", code), 1000 * most * (0.5 + Math.random() / 2));
-    this.#on.state("reconnecting", code);
+    this.#timer = setTimeout(() => this.#connect("reconnecting"), 1000 * most * (0.5 + Math.random() / 2));
+    this.#on.state("reconnecting", this.#why);
     if (this.#tries % GONE_AFTER === 0) this.#ask();
   }
 
@@ -139,7 +142,7 @@ export class Link {
   #drop() {
     if (this.#over || !this.#socket) return;
     this.#forget(1000);
-    this.#closed(1006);
+    this.#closed(LOST);
   }
 
   /** Seen again: a socket that was silent while the phone slept may be dead without knowing it. */

@@ -5,6 +5,7 @@ import { Link, roomPath } from "/room-assets/socket.js";
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
+const FIRST = "recognition"; // all others live on it
 const drawings = new Map();
 const ledgers = new Map();
 let fault = "";
@@ -28,7 +29,7 @@ const takes = {
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
-    showGraphs(snapshot.graphs ?? []);
+    showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => (other.name === FIRST) - (one.name === FIRST)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
     showSessions(snapshot.sessions ?? []);
@@ -57,7 +58,7 @@ function showGraphs(graphs) {
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
       drawings.set(graph.name, new Drawing(graph.name));
-      at("graphs").append(drawings.get(graph.name).element);
+      at("graphs")[graph.name === FIRST ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
   }
@@ -78,7 +79,8 @@ function showCards({ lag = {}, listeners = {}, graphs = [] }) {
 
 function lagOf(lag) {
   if (!lag?.n) return ["–", "nothing yet"];
-  return [`${lag.p50_s.toFixed(1)} s`, `p50 · p95 ${lag.p95_s.toFixed(1)} s · ${lag.n} lines`];
+  const told = (value) => (value < 1 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(1)} s`);
+  return [told(lag.p50_s), `p50 · p95 ${told(lag.p95_s)} · of ${lag.n}`];
 }
 
 function card(id, name, big, small, alarm = false) {
