@@ -203,7 +203,7 @@ def _process(what: Listener, connection: Any, request: Any) -> Any:
     response.body = answer.body
     told = {"Content-Length": str(len(answer.body)), "Content-Type": answer.content_type, **answer.headers}
     for name, value in told.items():
-        del response.headers[name]
+        response.headers.pop(name, None)  # one value each: setting adds another
         response.headers[name] = value
     return response
 

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from stages.sockets import Answer
 
@@ -96,14 +96,5 @@ def _files() -> Mapping[str, Answer]:
 
 def _nothing() -> Answer:
     """What is there instead of a room that is not there: it says what to do, and nothing about what was asked."""
-    return Answer(404, _TYPES[".html"], _NO_ROOM.encode(), _HEADERS)
-
-
-_NO_ROOM = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>No such room</title></head>
-<body><h1>There is no such room here</h1>
-<p>The link may have been cut off or mistyped, or the room has another name now.</p>
-<p>Scan the QR code again, or ask whoever runs the room for its link. Whoever runs it finds the link on the
-terminal where <code>dragoman</code> was started.</p></body></html>
-"""
+    page = _files()["missing.html"]
+    return evolve(page, status=404)
