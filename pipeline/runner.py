@@ -160,6 +160,7 @@ class Execution:
         """Run until the sources end, or until stopped. Once only; see `pipeline.runner.run` for what it raises."""
         self._started = anyio.current_time()
         try:
+            self._meet()
             await self._probe()
             with anyio.CancelScope() as self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -173,6 +174,19 @@ class Execution:
         if self._faults:
             raise ExceptionGroup("several stages failed", self._faults)
         return self.report()
+
+    def _meet(self) -> None:
+        """Let stages know each other, those that want to."""
+        stages = {name: node.stage for name, node in self.plan.nodes.items() if node.stage is not None}
+        for name, stage in stages.items():
+            meet = getattr(stage, "meet", None)
+            if meet is None:
+                continue
+            try:
+                meet(stages)
+            except Exception as fault:
+                self._note(fault, name)
+                raise
 
     async def _probe(self) -> None:
         """Let stages look whether they can before anything is opened or loaded."""
