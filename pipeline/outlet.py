@@ -53,8 +53,8 @@ class Outlet:
     """Everything behind one output: `send` items into it, `finish` at the end.
 
     `channels` by port: one entry named `out` unless the last transform has several ports. A cancelled `send`
-    leaves the rest of what it was delivering, and the next `send` or `finish` delivers it first. Where a
-    transform fails, `culprit` is its name.
+    leaves the rest of what it was delivering, and the next `send` or `finish` delivers it first. `readers` are
+    the channels of all ports. Where a transform fails, `culprit` is its name.
     """
 
     def __init__(self, steps: Sequence[Step], channels: Mapping[str, Sequence[Channel]]) -> None:
@@ -63,7 +63,7 @@ class Outlet:
         self.culprit: str | None = None
         self._feeds = [step.feed() for step in steps]
         self._main = self.channels[next(iter(self.channels), "out")] if self.channels else []
-        self._readers = [channel for each in self.channels.values() for channel in each]
+        self.readers = [channel for each in self.channels.values() for channel in each]
         self._rest: Iterator[Item | Out] = iter(())
         self._refused: list[tuple[Channel, Item]] = []
         self._busy = False
@@ -109,13 +109,13 @@ class Outlet:
 
     def close(self) -> None:
         """End of the stream for every reader."""
-        for channel in self._readers:
+        for channel in self.readers:
             channel.close()
 
     @property
     def read(self) -> bool:
         """Whether anybody was connected, and still is."""
-        return any(not channel.left for channel in self._readers)
+        return any(not channel.left for channel in self.readers)
 
     @staticmethod
     def _through(item: Item | Out, feeds: Sequence[Feed]) -> Iterator[Item | Out]:
@@ -146,7 +146,7 @@ class Outlet:
             else:
                 self._offer(self._main, given)
         self._busy = False
-        if self._readers and all(channel.left for channel in self._readers):
+        if self.readers and all(channel.left for channel in self.readers):
             raise ReaderGone
 
     def _offer(self, channels: Sequence[Channel], item: Item) -> None:

@@ -22,6 +22,7 @@ LAYERS = (
     "plan masking build",
     "load",
     "runner schema",
+    "snapshot",
 )
 ENDS = ("cli", "serve", "__main__", "__init__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
