@@ -21,6 +21,7 @@ from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
 from pipeline.plan import Plan, Task, make_plan
 from pipeline.stage import Actor, Inbox, Join, Transform
+from pipeline.tapping import TAPPED_ITEMS, Tapped, edge_named
 
 __all__ = ["Execution", "Waits", "run"]
 
@@ -151,7 +152,7 @@ async def _join(stage: Join, channels: Mapping[str, Sequence[Channel]], outlet: 
 
 
 class Execution:
-    """One run of a graph: `run` it, and meanwhile `stop`, `cancel` or ask for a `report`."""
+    """One run of a graph: `run` it, and meanwhile `stop`, `cancel`, `tap` an edge or ask for a `report`."""
 
     def __init__(self, graph: Graph, *, drain_s: float = DRAIN_S) -> None:
         """Raises: GraphError where the graph cannot run."""
@@ -255,6 +256,17 @@ class Execution:
             if (newest := tally.newest) is not None
         }
 
+    def tap(self, edge: str, *, items: int = TAPPED_ITEMS) -> Tapped:
+        """Watch what passes along `edge` from now on; before, during or after the run. See `edge_named` for names.
+
+        Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
+        Raises: UnknownEdge.
+        """
+        found = edge_named(edge, [*self.plan.edges, *self.plan.fused], self.plan.outputs)
+        place = self._channels.get(found, found.consumer)
+        outlets = [outlet for running in self._running for outlet in running.outlets.values()]
+        return Tapped(found, items, place, outlets)
+
     def report(self) -> Report:
         """What became of everything so far; after the end, for good."""
         now = self._ended if self._ended is not None else anyio.current_time()
@@ -341,6 +353,8 @@ class Execution:
 
     def _dispose(self) -> None:
         """Close every channel, and count what was cut off: in the channels, and in the hands of their writers."""
+        for running in self._running:
+            running.close()
         self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
         for running in self._running:
             for outlet in running.outlets.values():

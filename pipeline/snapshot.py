@@ -90,7 +90,7 @@ class GraphSnapshot:
     texts: tuple[TextSnapshot, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The snapshot as plain data, seconds to the millisecond. A text is flat: its fields, `output`, `lag_s`."""
+        """The snapshot as plain data, seconds to the millisecond. A text is flat: `output`, `lag_s`, fields."""
         told: dict[str, Any] = _rounded(asdict(self))
         told["texts"] = [{**each, **each["text"]} for each in told["texts"]]
         return told

@@ -19,7 +19,7 @@ LAYERS = (
     "check forms",
     "expand channels options reading",
     "graph outlet kinds params",
-    "plan masking build",
+    "plan masking build tapping",
     "load",
     "runner schema",
     "snapshot",
