@@ -231,6 +231,11 @@ class Execution:
         """Whether the run has ended, in whatever way."""
         return self._ended is not None
 
+    @property
+    def edges(self) -> Sequence[Edge]:
+        """Those with a channel, and then those that are function calls."""
+        return [*self.plan.edges, *self.plan.fused]
+
     def waits(self) -> Mapping[str, Waits]:
         """What each stage waits for at this moment. Fused stages share a task, and so the answer."""
         return {name: running.waits for running in self._running for name in running.task.stages}
@@ -262,7 +267,7 @@ class Execution:
         Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
         Raises: UnknownEdge.
         """
-        found = edge_named(edge, [*self.plan.edges, *self.plan.fused], self.plan.outputs)
+        found = edge_named(edge, self.edges, self.plan.outputs)
         place = self._channels.get(found, found.consumer)
         outlets = [outlet for running in self._running for outlet in running.outlets.values()]
         return Tapped(found, items, place, outlets)
