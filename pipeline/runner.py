@@ -8,7 +8,7 @@ run in the same way, so that sinks make their files whole, and is raised at the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import anyio
 from attrs import define
@@ -21,11 +21,15 @@ from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
 from pipeline.plan import Plan, Task, make_plan
 from pipeline.stage import Actor, Inbox, Join, Transform
+from pipeline.tapping import TAPPED_ITEMS, Tapped, edge_named
 
-__all__ = ["Execution", "run"]
+__all__ = ["Execution", "Waits", "run"]
 
 DRAIN_S = 30.0
 """How long a stopped run may take to deliver what is under way."""
+
+Waits = Literal["", "input", "room"]
+"""What a stage's task waits for: an item on an empty edge, room on a full one, or nothing that can be told."""
 
 
 async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
@@ -108,6 +112,15 @@ class _Running:
         """The stage that failed: a fused one, or else the head."""
         return next((outlet.culprit for outlet in self.outlets.values() if outlet.culprit), self.task.head)
 
+    @property
+    def waits(self) -> Waits:
+        """A full edge comes first: it is what holds up the others. A model, a device and a clock are not known."""
+        if any(channel.room.waited_for for outlet in self.outlets.values() for channel in outlet.readers):
+            return "room"
+        if any(channel.ready.waited_for for channels in self.channels.values() for channel in channels):
+            return "input"
+        return ""
+
     def leave(self) -> None:
         """Read no more: what still waits for it counts as declined."""
         for channels in self.channels.values():
@@ -139,7 +152,7 @@ async def _join(stage: Join, channels: Mapping[str, Sequence[Channel]], outlet: 
 
 
 class Execution:
-    """One run of a graph: `run` it, and meanwhile `stop`, `cancel` or ask for a `report`."""
+    """One run of a graph: `run` it, and meanwhile `stop`, `cancel`, `tap` an edge or ask for a `report`."""
 
     def __init__(self, graph: Graph, *, drain_s: float = DRAIN_S) -> None:
         """Raises: GraphError where the graph cannot run."""
@@ -151,7 +164,7 @@ class Execution:
         self._running = [self._prepare(task) for task in self.plan.tasks]
         self._scope: anyio.CancelScope | None = None
         self._faults: list[Exception] = []
-        self._started = 0.0
+        self._started: float | None = None
         self._ended: float | None = None
         self._in_flight: dict[Edge, int] = {}
         self._stopped = False
@@ -198,6 +211,7 @@ class Execution:
                 await anyio.to_thread.run_sync(probe)
             except Exception as fault:
                 self._note(fault, name)
+                self._faults.append(fault)
                 raise
 
     def stop(self) -> None:
@@ -216,6 +230,29 @@ class Execution:
         self._stopped = True
         if self._scope is not None:
             self._scope.cancel()
+
+    @property
+    def state(self) -> str:
+        """`waiting` before the run, then `running`, perhaps `stopping`; at last `done` or `failed`."""
+        if self._ended is not None:
+            return "failed" if self._faults else "done"
+        if self._started is None:
+            return "waiting"
+        return "stopping" if self._stopped else "running"
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, in whatever way."""
+        return self._ended is not None
+
+    @property
+    def edges(self) -> Sequence[Edge]:
+        """Those with a channel, and then those that are function calls."""
+        return [*self.plan.edges, *self.plan.fused]
+
+    def waits(self) -> Mapping[str, Waits]:
+        """What each stage waits for at this moment. Fused stages share a task, and so the answer."""
+        return {name: running.waits for running in self._running for name in running.task.stages}
 
     @property
     def waiting_for(self) -> list[str]:
@@ -238,6 +275,17 @@ class Execution:
             if (newest := tally.newest) is not None
         }
 
+    def tap(self, edge: str, *, items: int = TAPPED_ITEMS) -> Tapped:
+        """Watch what passes along `edge` from now on; before, during or after the run. See `edge_named` for names.
+
+        Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
+        Raises: UnknownEdge.
+        """
+        found = edge_named(edge, self.edges, self.plan.outputs)
+        place = self._channels.get(found, found.consumer)
+        outlets = [outlet for running in self._running for outlet in running.outlets.values()]
+        return Tapped(found, items, place, outlets)
+
     def report(self) -> Report:
         """What became of everything so far; after the end, for good."""
         now = self._ended if self._ended is not None else anyio.current_time()
@@ -247,7 +295,7 @@ class Execution:
             stages=tuple(self._stage_lines(edges)),
             edges=tuple(edges),
             media_s=self._media_s(),
-            wall_s=now - self._started,
+            wall_s=now - self._started if self._started is not None else 0.0,
             stopped=self._stopped,
         )
 
@@ -324,6 +372,8 @@ class Execution:
 
     def _dispose(self) -> None:
         """Close every channel, and count what was cut off: in the channels, and in the hands of their writers."""
+        for running in self._running:
+            running.close()
         self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
         for running in self._running:
             for outlet in running.outlets.values():
@@ -378,7 +428,7 @@ class Execution:
         )
 
     def _stage_lines(self, edges: Sequence[EdgeLine]) -> list[StageLine]:
-        states = {name: running.state for running in self._running for name in _names(running.task)}
+        states = {name: running.state for running in self._running for name in running.task.stages}
         return [_stage_line(node, states[name], edges) for name, node in self.plan.nodes.items()]
 
 
@@ -395,7 +445,3 @@ def _stage_line(node: Node, state: str, edges: Sequence[EdgeLine]) -> StageLine:
         counts=dict(stage.counts()) if hasattr(stage, "counts") else {},
         status=getattr(stage, "status", ""),
     )
-
-
-def _names(task: Task) -> list[str]:
-    return [task.head, *(name for run in task.runs.values() for name in run)]

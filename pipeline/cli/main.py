@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from pipeline.cli.exits import EXIT_CODES, Exit, refuse
-from pipeline.cli.serve import serve
+from pipeline.cli.serve import control_option, serve
 
 __all__ = ["cli", "main"]
 
@@ -98,6 +98,7 @@ def running_options(command: Command) -> Command:
     for option in (
         click.option("--traceback", is_flag=True, help="Show where in the code a stage failed."),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
+        control_option,
         click.option(
             "--drain",
             "drain_s",

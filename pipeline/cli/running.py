@@ -15,6 +15,7 @@ import anyio
 from attrs import frozen
 
 from pipeline.cli import problems as shown
+from pipeline.cli.controlling import control_folder_of
 from pipeline.cli.exits import Exit, refuse, say_error
 from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
@@ -40,6 +41,7 @@ class Wishes:
     drain_s: float = DRAIN_S
     quiet: bool = False
     traceback: bool = False
+    control: bool = True
 
 
 def wishes_of(backend: str, output_format: str, report: Path | None, drain_s: float, **more: bool) -> Wishes:
@@ -58,7 +60,8 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
     with _stdout_kept_for(lines), _view(graph, wishes, lines) as view:
-        outcome = anyio.run(attend, execution, view, backend=wishes.backend)
+        folder = control_folder_of(wishes.control)
+        outcome = anyio.run(attend, execution, view, folder, backend=wishes.backend)
     return _conclude(graph, outcome, wishes, lines)
 
 

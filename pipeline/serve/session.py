@@ -124,7 +124,7 @@ class Session:
 
     async def _talk(self, config: SessionConfig) -> None:
         """All of a session that is let in."""
-        interpretation = self._interpretation = Interpretation(self.service, config, self._tell)
+        interpretation = self._interpretation = Interpretation(self.service, config, self._tell, self.name)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, interpretation)
