@@ -23,8 +23,11 @@ from stages.translate.realtime.events import SAMPLE_RATE_HZ
 __all__ = ["Ears", "Intake"]
 
 BLOCK_FRAMES = SAMPLE_RATE_HZ // 10
+_BLOCK_BYTES = 2 * BLOCK_FRAMES
 _REMEMBERED_S = 120
 """How long it is known when a frame came: a response later than that is not worth a finer measure."""
+_STEP_S = 0.01
+"""And how finely, so that a flood of tiny messages leaves no more behind than others."""
 
 
 @define
@@ -39,7 +42,10 @@ class Intake:
     """What came too late."""
     position: int = field(init=False, default=0)
     """The frame that is taken next."""
-    _bytes: bytearray = field(init=False, factory=bytearray)
+    _pieces: deque[bytes] = field(init=False, factory=deque)
+    """What is held, mostly as it came: a client that sends blocks of 100 ms has nothing copied."""
+    _bytes: int = field(init=False, default=0)
+    """In `_pieces`."""
     _came: deque[tuple[int, float]] = field(init=False, factory=deque)
     _more: anyio.Event = field(init=False, factory=anyio.Event)
     _room: anyio.Event = field(init=False, factory=anyio.Event)
@@ -49,7 +55,11 @@ class Intake:
         if self.closed:
             self.unheard_s += len(data) / 2 / SAMPLE_RATE_HZ
             return
-        self._bytes += data
+        if not data:
+            return
+        self._hold(data)
+        if self._came and now - now % _STEP_S <= self._came[-1][1]:
+            self._came.pop()
         self._came.append((self.end, now))
         while self._came[0][1] < now - _REMEMBERED_S:
             self._came.popleft()
@@ -58,7 +68,7 @@ class Intake:
     @property
     def end(self) -> int:
         """The frame that comes next."""
-        return self.position + len(self._bytes) // 2
+        return self.position + self._bytes // 2
 
     @property
     def held_s(self) -> float:
@@ -73,15 +83,34 @@ class Intake:
 
     def take(self) -> Audio | None:
         """The next 100 ms, or less; None where there is nothing yet."""
-        size = min(len(self._bytes) // 2, BLOCK_FRAMES) * 2
+        size = min(self._bytes // 2, BLOCK_FRAMES) * 2
         if not size:
             return None
-        samples = np.frombuffer(bytes(self._bytes[:size]), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
-        del self._bytes[:size]
+        samples = np.frombuffer(self._cut(size), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
         audio = Audio(samples, self.position, SAMPLE_RATE_HZ)
         self.position = audio.end
         self._room.set()
         return audio
+
+    def _hold(self, data: bytes) -> None:
+        """Keep `data` behind the rest, in pieces that are neither tiny nor much longer than a block."""
+        self._bytes += len(data)
+        if self._pieces and len(self._pieces[-1]) < _BLOCK_BYTES:
+            data = self._pieces.pop() + data
+        if len(data) <= _BLOCK_BYTES:
+            self._pieces.append(data)
+        else:
+            self._pieces.extend(data[begin : begin + _BLOCK_BYTES] for begin in range(0, len(data), _BLOCK_BYTES))
+
+    def _cut(self, size: int) -> bytes:
+        """The first `size` bytes of what is held."""
+        self._bytes -= size
+        data = self._pieces.popleft()
+        while len(data) < size:
+            data += self._pieces.popleft()
+        if len(data) > size:
+            self._pieces.appendleft(data[size:])
+        return data[:size]
 
     def turn(self) -> None:
         """Let the graph that listens end; the next one sets `turning` back."""

@@ -111,10 +111,12 @@ class Pace:
 
     limit_s: float
     _begun: float | None = field(init=False, default=None)
-    _frames: int = field(init=False, default=0)
+    _frames: float = field(init=False, default=0.0)
 
-    def add(self, frames: int, now: float) -> float:
+    def add(self, frames: float, now: float) -> float:
         """Count `frames` at 24 kHz that have come `now`; the seconds that they are ahead. Raises: Refusal.
+
+        Half a sample counts as well, else a flood of them would be none.
 
         A client that pauses does not save up: it is never more than nothing behind.
         """

@@ -170,7 +170,7 @@ class Session:
         """Raises: Refusal where the audio comes too fast, or cannot be heard fast enough."""
         match message:
             case Append(audio):
-                self._pace.add(len(audio) // 2, self._active)
+                self._pace.add(len(audio) / 2, self._active)
                 self.service.metrics.audio_s.inc(len(audio) / 2 / SAMPLE_RATE_HZ)
                 interpretation.intake.put(audio, self._active)
                 await self._wait_for_room(interpretation)
