@@ -38,6 +38,8 @@ class Intake:
     """Nothing more comes, or counts: what still does is thrown away, and counted."""
     turning: bool = field(init=False, default=False)
     """The graph that listens shall end as soon as no utterance is going on."""
+    away: bool = field(init=False, default=False)
+    """The client has been cut off, and will send the rest when it is back: its silence means nothing."""
     unheard_s: float = field(init=False, default=0.0)
     """What came too late."""
     position: int = field(init=False, default=0)
@@ -117,6 +119,14 @@ class Intake:
         self.turning = True
         self._more.set()
 
+    def move(self, away: bool) -> None:
+        """The client has been cut off, or is back; then it begins with a whole sample."""
+        self.away = away
+        if self._bytes % 2:
+            self._bytes -= 1
+            self._pieces.append(self._pieces.pop()[:-1])
+        self._more.set()
+
     def close(self) -> None:
         """What has come is still taken; then it is the end."""
         self.closed = True
@@ -159,12 +169,12 @@ class Ears:
                 await outbox.send(audio)
             elif self.intake.closed:
                 return
-            elif await self._patiently(None if flushed else self.silence_s):
+            elif await self._patiently(None if flushed or self.intake.away else self.silence_s):
                 flushed = True
                 await outbox.send(Mark(MarkKind.FLUSH, self.intake.position, SAMPLE_RATE_HZ))
 
     async def _patiently(self, timeout_s: float | None) -> bool:
-        """Wait for more; whether that took too long."""
+        """Wait for more; whether that took too long of somebody who could have sent it."""
         with anyio.move_on_after(timeout_s) as waiting:
             await self.intake.more()
-        return waiting.cancelled_caught
+        return waiting.cancelled_caught and not self.intake.away

@@ -46,6 +46,10 @@ class Limits:
     """How long a client may take to read what is sent to it."""
     drain_s: float = 10.0
     """How long what is under way may take when a session or the server ends."""
+    resume_s: float = 30.0
+    """How long the session of a client that was cut off is kept for it; meanwhile it counts as one."""
+    resume_bytes: int = 4 << 20
+    """How much that it was told, or is to be told, is kept: a minute and a half of speech."""
     mistakes: int = 100
     """Messages in error that a session may be ahead of its good ones."""
 

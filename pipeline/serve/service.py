@@ -13,6 +13,7 @@ from pipeline.serve.keys import Keys
 from pipeline.serve.limits import Admission, Limits, Refusal, full
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.turns import Turns
+from pipeline.serve.wires import Kept
 from stages.translate.realtime.events import ErrorEvent
 
 __all__ = ["Service"]
@@ -37,6 +38,7 @@ class Service:
     metrics: Metrics = field(init=False, factory=Metrics)
     admission: Admission = field(init=False)
     turns: Turns = field(init=False)
+    kept: Kept = field(init=False, factory=Kept)
 
     def __attrs_post_init__(self) -> None:
         self.admission = Admission(self.limits)

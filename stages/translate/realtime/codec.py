@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from stages.translate.realtime.events import (
+    Acknowledge,
     Append,
     AudioDelta,
     AudioDone,
@@ -27,6 +28,8 @@ from stages.translate.realtime.events import (
     LocalProtocolError,
     Payload,
     RemoteProtocolError,
+    Resume,
+    Resumption,
     ServerEventType,
     SessionConfig,
     SessionCreated,
@@ -85,6 +88,12 @@ class _Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(name, "a whole number", value)
+        return value
+
+    def whole(self, name: str) -> int:
+        value = self.maybe_int(name)
+        if value is None:
+            raise self._wrong(name, "a whole number", None)
         return value
 
     def flag(self, name: str) -> bool:
@@ -161,6 +170,16 @@ def _session(fields: _Fields) -> SessionConfig:
     )
 
 
+def _resumption(raw: Mapping[str, Any]) -> Resumption | None:
+    """The offer to go on after a cut. What another service may mean by this name is none."""
+    match raw.get("resume"):
+        case {"token": str(token), "received": int(received)} if received >= 0:
+            return Resumption(token, received)
+        case {"token": str(token)}:
+            return Resumption(token)
+    return None
+
+
 def _error(fields: _Fields) -> ErrorEvent:
     """Whatever an error looks like, something of it is shown: it may be all that the user learns."""
     raw = fields.raw.get("error")
@@ -198,7 +217,7 @@ def _completed(fields: _Fields) -> TranscriptCompleted:
 PARSERS: Mapping[ServerEventType, Callable[[_Fields], Payload]] = {
     ServerEventType.SESSION_STARTING: lambda fields: SessionStarting(),
     ServerEventType.SESSION_CREATED: lambda fields: SessionCreated(
-        fields.inner("session").text("id", ""), _session(fields.inner("session"))
+        fields.inner("session").text("id", ""), _session(fields.inner("session")), _resumption(fields.raw)
     ),
     ServerEventType.SESSION_UPDATED: lambda fields: SessionUpdated(_session(fields.inner("session"))),
     ServerEventType.TRANSCRIPT_DELTA: lambda fields: TranscriptDelta(fields.text("delta")),
@@ -265,6 +284,10 @@ def dump_server(payload: Payload) -> str | bytes:
         case SessionCreated(id=name, session=session):
             # Clients of the time before modes need `model`.
             body: dict[str, Any] = {"session": {"id": name, **_session_json(session), "model": session.mode}}
+            if payload.resume is not None:
+                body["resume"] = {"token": payload.resume.token}
+                if payload.resume.received is not None:
+                    body["resume"]["received"] = payload.resume.received
         case SessionUpdated(session):
             body = {"session": _session_json(session)}
         case ErrorEvent():
@@ -310,6 +333,8 @@ def dump_client(message: ClientMessage) -> str:
             return f'{{"type":"input_audio_buffer.append","audio":"{base64.b64encode(audio).decode("ascii")}"}}'
         case IgnoreForDetection(item_id):
             return json.dumps({"type": "input_audio_buffer.ignore_for_language_detection", "item_id": item_id})
+        case Acknowledge(events):
+            return f'{{"type":"session.acknowledge","events":{events}}}'
         case SessionUpdate(opening=None):
             changes = {
                 name: value
@@ -319,13 +344,14 @@ def dump_client(message: ClientMessage) -> str:
             if not changes:
                 raise LocalProtocolError("pass source_language, target_language, or both")
             return json.dumps({"type": "session.update", "session": changes})
-        case SessionUpdate(opening=session, api_key=key):
+        case SessionUpdate(opening=session, api_key=key, resume=resume):
             assert session is not None
             body = _session_json(session)
             if not session.target_language:
                 del body["target_language"]
             auth = {"auth": {"api_key": key}} if key is not None else {}
-            return json.dumps({"type": "session.update", "session": body, **auth})
+            wish = {"resume": {"token": resume.token, "events": resume.events}} if resume is not None else {}
+            return json.dumps({"type": "session.update", "session": body, **auth, **wish})
 
 
 def parse_client(frame: str | bytes, *, opening: bool = False) -> ClientMessage | None:
@@ -348,13 +374,23 @@ def parse_client(frame: str | bytes, *, opening: bool = False) -> ClientMessage 
         return _append(fields)
     if name == "input_audio_buffer.ignore_for_language_detection":
         return IgnoreForDetection(fields.text("item_id"))
+    if name == "session.acknowledge":
+        return Acknowledge(fields.whole("events"))
     raise RemoteProtocolError(f"{name[:100]!r} is no message of a client", "unknown_message", "type")
 
 
 def _opening(fields: _Fields) -> SessionUpdate:
     auth = fields.inner("auth") if "auth" in fields.raw else _Fields({})
     session = _session(fields.inner("session"))
-    return SessionUpdate(opening=session, api_key=auth.maybe_text("api_key"))
+    return SessionUpdate(opening=session, api_key=auth.maybe_text("api_key"), resume=_resume(fields.raw))
+
+
+def _resume(raw: Mapping[str, Any]) -> Resume | None:
+    """The wish to go on with a lost session; one that is not understood opens a fresh one, as a wrong one does."""
+    match raw.get("resume"):
+        case {"token": str(token), "events": int(events)} if events >= 0:
+            return Resume(token, events)
+    return None
 
 
 def _change(fields: _Fields) -> SessionUpdate:
