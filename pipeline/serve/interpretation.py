@@ -103,7 +103,7 @@ class Interpretation:
             begun=lambda modality, utterance: watch.begun(modality, utterance, anyio.current_time()),
             over=watch.over,
         )
-        lock = anyio.Lock()
+        lock = anyio.Lock(fast_acquire=True)
         for port in _ports(config):
             voice = Voice(port=port, responses=responses, send=self.tell, lock=lock)
             graph.add(port, voice, reads=f"interpreter.{port}")

@@ -13,6 +13,7 @@ from pipeline.serve.keys import Keys
 from pipeline.serve.limits import Admission, Limits, Refusal, full
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.turns import Turns
+from pipeline.serve.wires import Kept
 from pipeline.watched import Watched
 from stages.translate.realtime.events import ErrorEvent
 
@@ -40,6 +41,7 @@ class Service:
     turns: Turns = field(init=False)
     watched: Watched = field(init=False, factory=Watched)
     """The graphs of its sessions, by the sessions' names, for whoever looks on."""
+    kept: Kept = field(init=False, factory=Kept)
 
     def __attrs_post_init__(self) -> None:
         self.admission = Admission(self.limits)
