@@ -167,7 +167,7 @@ class Execution:
         self._started: float | None = None
         self._ended: float | None = None
         self._in_flight: dict[Edge, int] = {}
-        self._stopped = False
+        self._stopped = self._cancelled = False
 
     async def run(self) -> Report:
         """Run until the sources end, or until stopped. Once only; see `pipeline.runner.run` for what it raises."""
@@ -176,6 +176,7 @@ class Execution:
             self._meet()
             await self._probe()
             with anyio.CancelScope() as self._scope:
+                self._bound()
                 async with anyio.create_task_group() as tasks:
                     for running in self._running:
                         tasks.start_soon(self._watch, running, name=running.task.head)
@@ -219,16 +220,23 @@ class Execution:
         if self._stopped:
             return
         self._stopped = True
-        if self._scope is not None:
-            self._scope.deadline = anyio.current_time() + self._drain_s
+        self._bound()
         for running in self._running:
             if running.scope is not None:
                 running.scope.cancel()
 
     def cancel(self) -> None:
         """End at once."""
-        self._stopped = True
-        if self._scope is not None:
+        self._stopped = self._cancelled = True
+        self._bound()
+
+    def _bound(self) -> None:
+        """Bring what was asked for, perhaps before anything ran, upon the scope that everything runs in."""
+        if self._scope is None:
+            return
+        if self._stopped:
+            self._scope.deadline = anyio.current_time() + self._drain_s
+        if self._cancelled:
             self._scope.cancel()
 
     @property
