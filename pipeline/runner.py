@@ -14,6 +14,7 @@ import anyio
 from attrs import define
 
 from pipeline.channels import Channel, Inlet, ReaderGone
+from pipeline.expand import renamed
 from pipeline.graph import Graph
 from pipeline.items import Audio, Item, Text
 from pipeline.ledger import EdgeLine, Report, StageLine, Tally
@@ -289,7 +290,7 @@ class Execution:
         Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
         Raises: UnknownEdge.
         """
-        found = edge_named(edge, self.edges, self.plan.outputs)
+        found = edge_named(edge, self.edges, self.plan.outputs, renamed(self.graph.nodes))
         place = self._channels.get(found, found.consumer)
         outlets = [outlet for running in self._running for outlet in running.outlets.values()]
         return Tapped(found, items, place, outlets)

@@ -6,7 +6,7 @@ counts for nobody. So a graph that nobody looks at does nothing for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
 from attrs import evolve
@@ -73,35 +73,49 @@ class Tapped:
 # --- names
 
 
-def edge_named(text: str, edges: Sequence[Edge], outputs: Mapping[str, Iterable[str]]) -> Edge:
+def edge_named(
+    text: str,
+    edges: Sequence[Edge],
+    outputs: Mapping[str, Iterable[str]],
+    renamed: Mapping[str, str] | None = None,
+) -> Edge:
     """The edge that `text` means: `a.port -> b.port` as reports name it, `a>b`, `a.port`, or the name of a stage.
 
     Of an output with several readers any edge will do: they carry the same. A stage means its main output (see
     `outputs`, the ports of each), or if nobody reads that the only one that is read; and a sink means what comes
-    into it.
+    into it. Assemblies go by their own names: see `pipeline.expand.renamed`.
 
     Raises: UnknownEdge.
     """
-    wanted = text.replace("->", ">").replace(" ", "")
+    source, arrow, target = text.replace("->", ">").replace(" ", "").partition(">")
+    name, source = source, (renamed or {}).get(source, source)
     for found in (
-        [edge for edge in edges if wanted in _long_names(edge)],
-        [edge for edge in edges if wanted == f"{edge.producer}.{edge.out_port}"],
-        _of_stage(wanted, edges, outputs),
-        [edge for edge in edges if wanted == edge.consumer],
+        [edge for edge in edges if arrow and source in _source_names(edge) and target in _target_names(edge)],
+        [edge for edge in edges if not arrow and source == f"{edge.producer}.{edge.out_port}"],
+        [] if arrow else _of_stage(source, edges, outputs),
+        [edge for edge in edges if not arrow and source == edge.consumer],
+        [edge for edge in edges if not arrow and _leaves(edge, name)],
     ):
         if len({(edge.producer, edge.out_port) for edge in found}) == 1:
             return found[0]
         if found:
             raise UnknownEdge(f"{text!r} can be {one_of(map(str, found))}: say which")
-    hint = did_you_mean(text, [*map(str, edges), *outputs])
+    hint = did_you_mean(text, [*map(str, edges), *outputs, *(renamed or ())])
     there = one_of(dict.fromkeys(map(str, edges)))
     raise UnknownEdge(f"there is no edge {text!r}; {f'{hint} ' if hint else ''}there is {there}")
 
 
-def _long_names(edge: Edge) -> Iterator[str]:
-    for producer in (edge.producer, f"{edge.producer}.{edge.out_port}"):
-        for consumer in (edge.consumer, f"{edge.consumer}.{edge.in_port}", f"{edge.consumer}.{edge.lane}"):
-            yield f"{producer}>{consumer}"
+def _leaves(edge: Edge, assembly: str) -> bool:
+    return edge.producer.startswith(f"{assembly}/") and not edge.consumer.startswith(f"{assembly}/")
+
+
+def _source_names(edge: Edge) -> Sequence[str]:
+    return edge.producer, f"{edge.producer}.{edge.out_port}"
+
+
+def _target_names(edge: Edge) -> Sequence[str]:
+    assembly = edge.consumer.partition("/")[0]
+    return edge.consumer, f"{edge.consumer}.{edge.in_port}", f"{edge.consumer}.{edge.lane}", assembly
 
 
 def _of_stage(name: str, edges: Sequence[Edge], outputs: Mapping[str, Iterable[str]]) -> list[Edge]:

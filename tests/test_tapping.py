@@ -10,6 +10,7 @@ from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 
+from pipeline.expand import renamed
 from pipeline.graph import Graph
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.ledger import Report
@@ -19,7 +20,18 @@ from pipeline.runner import Execution
 from pipeline.stage import StageError
 from pipeline.tapping import Tapped, UnknownEdge, edge_named
 from pipeline.testing import Collect, Playlist, joined, noise
-from tests.stages_for_tests import Blocked, Describe, Divide, Endless, Halve, Hold, Merge, Pass, PassActor
+from tests.stages_for_tests import (
+    Blocked,
+    Describe,
+    Divide,
+    Endless,
+    Halve,
+    Hold,
+    Merge,
+    Pass,
+    PassActor,
+    Twofold,
+)
 from tests.test_conservation import Drawn, graphs
 
 pytestmark = pytest.mark.anyio
@@ -257,7 +269,7 @@ async def test_a_tap_that_nobody_reads_changes_neither_the_order_nor_the_pace(
 
 def meant(graph: Graph, text: str) -> str:
     plan = make_plan(graph)
-    return str(edge_named(text, [*plan.edges, *plan.fused], plan.outputs))
+    return str(edge_named(text, [*plan.edges, *plan.fused], plan.outputs, renamed(graph.nodes)))
 
 
 def named() -> Graph:
@@ -289,6 +301,28 @@ def named() -> Graph:
 )
 def test_names_that_an_edge_goes_by(text: str, means: str) -> None:
     assert meant(named(), text) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("both.text", "both/describe.text -> captions"),
+        ("both.halves", "both/hold -> sound"),
+        ("both.text > captions", "both/describe.text -> captions"),
+        ("talk > both", "talk -> both/halve"),
+        ("both/halve", "both/halve -> both/describe"),
+    ],
+)
+def test_an_assembly_goes_by_its_own_name(text: str, means: str) -> None:
+    graph = Graph().add("talk", Playlist(items=blocks(1))).add("both", Twofold(), "talk")
+    graph.add("captions", Collect(), "both.text").add("sound", Collect(), "both.halves")
+    assert meant(graph, text) == means
+
+
+def test_an_assembly_means_its_main_output_or_the_only_one_that_is_read() -> None:
+    for port, means in (("audio", "both/describe.audio -> k"), ("halves", "both/hold -> k")):
+        graph = Graph().add("talk", Playlist(items=blocks(1))).add("both", Twofold(), "talk")
+        assert meant(graph.add("k", Collect(), f"both.{port}"), "both") == means
 
 
 def test_an_output_that_is_the_only_one_read_is_the_one_that_is_meant() -> None:
