@@ -129,8 +129,8 @@ class PostCaptions:
 
     @property
     def status(self) -> str:
-        lost = f"{self._waiting.lost} texts lost" if self._waiting.lost else ""
-        return "; ".join(part for part in (self._trouble, lost) if part)
+        lost = self._waiting.lost
+        return "; ".join(part for part in (self._trouble, f"texts lost: {lost}" if lost else "") if part)
 
     def losses(self) -> Mapping[str, int]:
         return self._waiting.losses(ended=self._ended)

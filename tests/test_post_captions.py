@@ -133,7 +133,7 @@ async def test_what_is_wrong_with_one_text_costs_no_other(tmp_path: Path) -> Non
         posting = await run(stage(service, tmp_path), texts(2))
     assert [post.number for post in service.received] == [1, 2], "a number is never given to another text"
     assert posting.losses()["refused one by one by the service, texts"] == lost(posting) == 1
-    assert posting.status == "1 texts lost"
+    assert posting.status == "texts lost: 1"
 
 
 @pytest.mark.anyio
@@ -326,7 +326,7 @@ def test_a_text_is_given_up_when_it_would_come_too_late(tmp_path: Path) -> None:
     inbox = lambda: Timed([(0.0, text(1)), (100.0, text(2)), (200.0, text(3))], 100)  # noqa: E731
     posting = posted(tmp_path, service, inbox, give_up_s=30, dice=lambda: 0.99)
     assert posting.losses()["given up, because it was too late for them, texts"] == 3
-    assert posting.status == "trying again: nobody there; 3 texts lost"
+    assert posting.status == "trying again: nobody there; texts lost: 3"
     first = [at for at, (number, _) in zip(service.times, service.posts, strict=True) if number == 1]
     waits = [after - before for before, after in itertools.pairwise(first)]
     assert max(first) - min(first) <= 30
@@ -389,7 +389,7 @@ async def test_a_dead_service_never_slows_the_graph(tmp_path: Path) -> None:
         "refused one by one by the service, texts": 0,
         "not posted by the end, texts": 9,
     }
-    assert posting.status == "1991 texts lost"
+    assert posting.status == "texts lost: 1991"
 
 
 # --- the secret
