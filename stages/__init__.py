@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, str] = {
     "realtime": "stages.translate.realtime.interpreter:Interpreter",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",
+    "post_captions": "stages.post_captions:PostCaptions",
     "jsonl": "stages.jsonl:Jsonl",
     "console": "stages.console:Console",
     "tap": "stages.tap:Tap",

@@ -49,7 +49,7 @@ def losses(report: Report) -> list[Loss]:
             found.append(Loss(edge.name, "cut off on its way", plural(edge.texts_in_flight, "text")))
     for stage in report.stages:
         rate = next((edge.rate_hz for edge in report.edges if edge.producer == stage.name and edge.rate_hz), 0)
-        found += [Loss(stage.name, why, _amount(count, rate)) for why, count in stage.losses.items() if count]
+        found += [_own(stage.name, why, count, rate) for why, count in stage.losses.items() if count]
     return found
 
 
@@ -93,6 +93,12 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _policy(edge: EdgeLine) -> str:
     return f"the edge was full ({edge.policy})"
+
+
+def _own(stage: str, why: str, count: int, rate_hz: int) -> Loss:
+    """What a stage lost itself: texts where it says so, else sound."""
+    reason = why.removesuffix(", texts")
+    return Loss(stage, reason, _amount(count, rate_hz) if reason == why else plural(count, "text"))
 
 
 def _amount(frames: int, rate_hz: int) -> str:
