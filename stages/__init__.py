@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, str] = {
     "chunk": "stages.chunk:Chunk",
     "gain": "stages.gain:Gain",
     "mix": "stages.mix:Mix",
+    "echo_guard": "stages.echo_guard:EchoGuard",
     "vad": "stages.vad:Vad",
     "asr": "stages.asr:Asr",
     "mt": "stages.mt:Mt",
