@@ -1,11 +1,13 @@
 """No click where sound stops, resumes or jumps.
 
-Theory: sound that is cut anywhere clicks, so that its last few milliseconds are faded out, and its first faded
-in. Whether a frame is among the last is known only when the next ones are asked for. So `FADE_MS` of what was
-put in stay here, behind all that is taken; sound that goes on passes bit for bit.
+Theory: sound that is cut anywhere clicks, so its last few milliseconds are faded out, and its first faded in.
+Whether a frame is among the last is known only when the next ones are asked for. So `FADE_MS` of a stretch that
+goes on stay here, behind all that is taken. What lies further from a join passes bit for bit.
 """
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 from attrs import define, field
@@ -13,93 +15,105 @@ from numpy.typing import NDArray
 
 from pipeline.items import Samples
 
-__all__ = ["FADE_MS", "Joins"]
+__all__ = ["FADE_MS", "Joins", "faded_in", "faded_out", "rise"]
 
 FADE_MS = 5
-"""Long enough to be no click, short enough to swallow no consonant: a plosive's burst lasts about 10 ms."""
+"""Long enough to be no click, short enough to swallow no consonant: the burst of a plosive lasts about 10 ms."""
 
 
 @define
 class Joins:
-    """Lays sound end to end, with raised-cosine fades at both sides of every join.
+    """Lays stretches of sound end to end, with silence between, and fades at both sides of every join.
 
-    `add` what comes next, `stop` where it breaks off, `take` what is `ready`. Samples have shape
-    (frames, channels), int16. A stretch shorter than a fade is faded over all its length.
+    `add` what comes next, `stop` where it breaks off, `take` what is `ready`. Samples are int16 of shape
+    (frames, channels). A stretch shorter than a fade is faded over all its length.
     """
 
     rate: int
     channels: int
+    held_frames: int = field(init=False, default=0)
+    """Of both sound and silence, not taken yet."""
     _pieces: list[Samples] = field(init=False, factory=list)
-    _held: int = field(init=False, default=0)
-    _open: int | None = field(init=False, default=None)
-    """Frames of the stretch that goes on; None where none does."""
+    _fade: int = field(init=False)
+    _stretch: int | None = field(init=False, default=None)
+    """Frames so far of the stretch that goes on; None where none does."""
 
-    @property
-    def held_frames(self) -> int:
-        return self._held
+    def __attrs_post_init__(self) -> None:
+        self._fade = max(1, self.rate * FADE_MS // 1000)
 
     @property
     def ready(self) -> int:
-        """Frames that can be taken: all, but for the end of a stretch that goes on."""
-        return self._held if self._open is None else max(0, self._held - self._fade)
+        """Frames that can be taken."""
+        return self.held_frames if self._stretch is None else max(0, self.held_frames - self._fade)
 
     @property
     def sounding(self) -> bool:
         """Whether a stretch goes on."""
-        return self._open is not None
+        return self._stretch is not None
 
     def add(self, samples: Samples) -> None:
         """What comes next of the stretch that goes on; else the beginning of a new one."""
         if not len(samples):
             return
-        begun = self._open or 0
+        begun = self._stretch or 0
         if begun < self._fade:
-            samples = _scaled(samples, _rise(self._fade)[begun : begun + len(samples)])
-        self._open = begun + len(samples)
+            samples = _scaled(samples, rise(self._fade)[begun : begun + len(samples)])
+        self._stretch = begun + len(samples)
         self._put(samples)
 
     def stop(self) -> None:
-        """End the stretch that goes on: its last frames are faded out. Without one, nothing."""
-        if self._open is None:
+        """End the stretch that goes on, where one does."""
+        if self._stretch is None:
             return
-        frames = min(self._fade, self._open, self._held)
-        whole = np.concatenate(self._pieces) if self._pieces else self._silence(0)
-        rest = len(whole) - frames
-        self._pieces = [whole[:rest], _scaled(whole[rest:], _rise(frames)[::-1])]
-        self._open = None
+        frames = min(self._fade, self._stretch, self.held_frames)
+        whole = self._whole()
+        self._pieces = [whole[: len(whole) - frames], faded_out(whole[len(whole) - frames :])]
+        self._stretch = None
 
     def silence(self, frames: int) -> None:
-        """Silence between two stretches. Not while one goes on."""
-        assert self._open is None
-        self._put(self._silence(frames))
+        """Silence between two stretches; not while one goes on."""
+        assert self._stretch is None
+        self._put(np.zeros((frames, self.channels), np.int16))
 
     def take(self, frames: int) -> Samples:
         """The first `frames`, no more than are ready."""
         assert frames <= self.ready
-        whole = np.concatenate(self._pieces) if self._pieces else self._silence(0)
+        whole = self._whole()
         self._pieces = [whole[frames:]]
-        self._held -= frames
+        self.held_frames -= frames
         return whole[:frames]
 
     def _put(self, samples: Samples) -> None:
         self._pieces.append(samples)
-        self._held += len(samples)
+        self.held_frames += len(samples)
 
-    def _silence(self, frames: int) -> Samples:
-        return np.zeros((frames, self.channels), np.int16)
-
-    @property
-    def _fade(self) -> int:
-        return max(1, self.rate * FADE_MS // 1000)
+    def _whole(self) -> Samples:
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        return np.concatenate(self._pieces) if self._pieces else np.zeros((0, self.channels), np.int16)
 
 
-def _rise(frames: int) -> NDArray[np.float64]:
+@cache
+def rise(frames: int) -> NDArray[np.float32]:
     """From nearly 0 to nearly 1 along half a cosine; with its reverse it adds up to 1."""
-    rise: NDArray[np.float64] = 0.5 - 0.5 * np.cos(np.pi * (np.arange(frames) + 0.5) / max(1, frames))
-    return rise
+    gain: NDArray[np.float32] = (0.5 - 0.5 * np.cos(np.pi * (np.arange(frames) + 0.5) / max(1, frames))).astype(
+        np.float32
+    )
+    gain.flags.writeable = False
+    return gain
 
 
-def _scaled(samples: Samples, gain: NDArray[np.float64]) -> Samples:
+def faded_in(samples: Samples) -> Samples:
+    """Rising from silence over all its length."""
+    return _scaled(samples, rise(len(samples)))
+
+
+def faded_out(samples: Samples) -> Samples:
+    """Falling into silence over all its length."""
+    return _scaled(samples, rise(len(samples))[::-1])
+
+
+def _scaled(samples: Samples, gain: NDArray[np.float32]) -> Samples:
     """`samples` times `gain`, which may be shorter: the rest stays as it is."""
     scaled = samples.copy()
     front = scaled[: len(gain)]
