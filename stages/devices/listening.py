@@ -1,9 +1,9 @@
 """An open microphone: its sound in pieces for the event loop, with their times.
 
 How the loop learns that there is sound: it looks, just when the next block must be full, and every 50 ms at
-least. Waking it from the device's thread (`call_soon_threadsafe`, trio's token) would put a lock, an allocation and
-a write to a pipe into a callback that has a deadline, would queue without a bound while the loop is busy, and is
-another call on each loop. Looking costs some 20 wake-ups a second, and the watchdog needs them in any case.
+least. Waking it from the device's thread (`call_soon_threadsafe`, trio's token) would put a lock, an allocation
+and a write to a pipe into a callback that has a deadline, would queue without a bound while the loop is busy, and
+is another call on each loop. Looking costs some 20 wake-ups a second, and the watchdog needs them in any case.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from stages.devices.ring import Ring
 
 __all__ = ["LEAD_S", "Playing", "playing"]
 
-LEAD_S = 0.1
+LEAD_S = 0.15
 """What waits for the device, besides what the device holds: the event loop may be busy for as long."""
 _FADE_S = 0.01
+_SETTLE_S = 0.03
 _STARVED_FADE_S = 0.003
 
 Heard = Callable[[Samples, float], None]
@@ -38,6 +39,8 @@ class Playing:
     starved: int = field(init=False, default=0)
     """Frames of silence that the device was given because the ring was empty."""
     stream: Stream | None = field(init=False, default=None)
+    _settled: bool = field(init=False, default=False)
+    """The device has its buffers full, of silence, and takes no more than it plays."""
     _ending: bool = field(init=False, default=False)
     """The ring may run dry: nothing more comes."""
     _fading: int | None = field(init=False, default=None)
@@ -54,7 +57,7 @@ class Playing:
     def fill(self, out: Samples, delay_s: float, underflow: bool) -> None:
         """The device's callback."""
         self._vigil.calls += 1
-        got = self.ring.take_into(out)
+        got = self.ring.take_into(out) if self._settled else 0
         if got < len(out):
             self._starve(out[got:], out[got - 1 : got] if got else self._last)
         if self._fading is not None:
@@ -71,7 +74,7 @@ class Playing:
         frames = min(len(out), max(1, int(_STARVED_FADE_S * self.rate)))
         out[:] = 0
         out[:frames] = before * np.linspace(1, 0, frames, endpoint=False)[:, np.newaxis]
-        if not self._ending:
+        if self._settled and not self._ending:
             self.starved += len(out)
 
     def _fade(self, out: Samples) -> None:
@@ -99,13 +102,23 @@ class Playing:
         if wrong := self._vigil.wrong(self.stream, anyio.current_time()):
             raise DeviceLost(wrong)
 
+    async def settle(self) -> None:
+        """Return when the device plays: it begins by asking for all that it can hold. Raises: DeviceLost."""
+        while not self._vigil.calls:
+            self.check()
+            await anyio.sleep(0.005)
+        await anyio.sleep(_SETTLE_S)
+        self._settled = True
+
     async def play_out(self) -> None:
         """Return when all that was put in has sounded. Raises: DeviceLost."""
         self._ending = True
         while self.ring.held:
             self.check()
             await anyio.sleep(0.01)
-        await anyio.sleep(max(0.0, self._sounds_until - anyio.current_time()))
+        assert self.stream is not None
+        end = self._sounds_until + self.stream.latency_s  # what a driver tells of its delay may be too little
+        await anyio.sleep(max(0.0, end - anyio.current_time()))
         self.check()
 
     async def fade_out(self) -> None:
@@ -120,8 +133,12 @@ class Playing:
 async def playing(
     device: Device, rate: int, ring: Ring, latency_s: float, heard: Heard | None = None
 ) -> AsyncIterator[Playing]:
-    """Open the speaker `device` to play what is put into `ring`. Raises: StageError where it will not open."""
+    """Open the speaker `device` to play what is put into `ring`.
+
+    Raises: StageError where it will not open; DeviceLost where it does not start.
+    """
     mouth = Playing(rate=rate, ring=ring, heard=heard)
     async with opened(device, "output", rate, ring.channels, latency_s, mouth.fill) as stream:
         mouth.stream = stream
+        await mouth.settle()
         yield mouth

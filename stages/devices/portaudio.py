@@ -32,6 +32,7 @@ __all__ = [
     "find",
     "offered_rates",
     "open_stream",
+    "takes",
     "version",
 ]
 
@@ -45,8 +46,8 @@ _BAD_RATE, _BAD_CHANNELS, _BUSY = -9997, -9998, -9985  # PaErrorCode in portaudi
 
 Callback = Callable[[Samples, float, bool], None]
 """Called in PortAudio's thread with the device's own buffer, int16 (frames, channels), to read or to fill; with
-the seconds since its first frame was captured, or until it will sound (0: not known); and whether the device itself
-ran over or dry before."""
+the seconds since its first frame was captured, or until it will sound (0: not known); and whether the device
+itself ran over or dry before."""
 
 
 @frozen
@@ -214,6 +215,16 @@ def check(device: Device, direction: Direction, rate: int, channels: int) -> Non
             _try(sd, device, direction, rate, channels)
         except sd.PortAudioError as refused:
             raise StageError(_why_not(sd, device, direction, rate, channels, refused), code=2) from refused
+
+
+def takes(device: Device, direction: Direction, rate: int, channels: int) -> bool:
+    """Whether `device` plays or records at `rate` Hz."""
+    with _library.asked() as sd:
+        try:
+            _try(sd, device, direction, rate, channels)
+        except sd.PortAudioError:
+            return False
+        return True
 
 
 def offered_rates(device: Device, direction: Direction) -> Sequence[int]:
