@@ -24,6 +24,7 @@ GROUP = "dragoman.stages"
 
 BUILT_IN: Mapping[str, str] = {
     "file": "stages.file:File",
+    "microphone": "stages.microphone:Microphone",
     "silence": "stages.silence:Silence",
     "tone": "stages.tone:Tone",
     "resample": "stages.resample:Resample",
@@ -37,6 +38,7 @@ BUILT_IN: Mapping[str, str] = {
     "tts": "stages.tts:Tts",
     "translate": "stages.translate:Translate",
     "realtime": "stages.translate.realtime.interpreter:Interpreter",
+    "speaker": "stages.speaker:Speaker",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",
     "jsonl": "stages.jsonl:Jsonl",
