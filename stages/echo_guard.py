@@ -25,10 +25,9 @@ _LATEST_TEXT_S = 2.0
 
 
 class Plays(Protocol):
-    """A speaker, as far as the guard must know it."""
+    """A speaker, as far as the guard must know it: told of what it plays is whom the guard puts there."""
 
-    @property
-    def played(self) -> Played: ...
+    played: Played | None
 
 
 class Hears(Protocol):
@@ -65,7 +64,6 @@ class EchoGuard:
         600, help="half_duplex: how long after our speech it may still be heard", check=between(0, 5000, "ms")
     )
 
-    _plays: Plays | None = field(init=False, default=None, repr=False)
     _hears: Hears | None = field(init=False, default=None, repr=False)
     _gate: Gate = field(init=False, factory=lambda: Gate(Played()), repr=False)
     _steps: Chunk = field(init=False, factory=lambda: Chunk(ms=STEP_S * 1000), repr=False)
@@ -83,9 +81,11 @@ class EchoGuard:
         return {"out": AudioCaps(came.rate_hz, came.channels)}
 
     def meet(self, stages: Mapping[str, Stage]) -> None:
-        self._plays = cast(Plays, _the(stages, self.speaker, "played", "speaker"))
+        plays = cast(Plays, _the(stages, self.speaker, "played", "speaker"))
+        if plays.played is None:
+            plays.played = Played()
         self._hears = cast(Hears, _the(stages, self.microphone, "time_of", "microphone"))
-        self._gate = Gate(self._plays.played)
+        self._gate = Gate(plays.played)
 
     def counts(self) -> Mapping[str, int]:
         return {

@@ -81,6 +81,11 @@ class Microphone:
         if self._ear is not None:
             self._ear.heed(paused)
 
+    @property
+    def rate_hz(self) -> int:
+        """The rate that positions count in; 0 before the device is known."""
+        return self._rate
+
     def time_of(self, position_frames: int) -> float | None:
         """The loop's time at which the frame at this position was captured; None before anything was."""
         return None if self._track is None else self._track.time_of(position_frames)

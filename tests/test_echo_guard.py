@@ -13,6 +13,9 @@ from pipeline.items import Audio
 from pipeline.stage import Stage, StageError
 from pipeline.testing import check_transform
 from stages.echo_guard import EchoGuard
+from stages.microphone import Microphone
+from stages.played import Played
+from stages.speaker import Speaker
 from tests.echo_paths import (
     RATE,
     EchoPath,
@@ -191,6 +194,13 @@ def test_positions_after_a_resample_are_those_of_the_microphone() -> None:
     (silent,) = np.nonzero(out[:, 0] == 0)
     assert 1.8 <= silent.min() / RATE <= 2.0
     assert 2.9 <= silent.max() / RATE <= 3.1
+
+
+def test_a_speaker_that_keeps_nothing_as_yet_is_given_what_to_keep_it_in() -> None:
+    met = stages(speaker=Speaker(), mic=Microphone())
+    EchoGuard(speaker="speaker").meet(met)
+    EchoGuard(speaker="speaker", microphone="mic").meet(met)
+    assert isinstance(met["speaker"].played, Played)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
