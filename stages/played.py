@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 from attrs import define, field
+from numpy.typing import NDArray
 
 from pipeline.items import Samples
 from stages.echo.bands import BANDS, HOPS_PER_S, Bands, Energies
@@ -14,6 +15,7 @@ from stages.echo.bands import BANDS, HOPS_PER_S, Bands, Energies
 __all__ = ["Played"]
 
 KEPT_S = 60
+AUDIBLE = 1e-6
 _JITTER_S = 0.05
 """What a device tells of its latency wavers; more than this is a jump."""
 
@@ -45,16 +47,20 @@ class Played:
             while self._notes[0][2] < at - KEPT_S:
                 self._notes.popleft()
 
-    def energies(self, begin: float, end: float) -> Energies:
-        """Frames of 10 ms from the loop's time `begin` to `end`, zero where nothing sounded or it is forgotten."""
+    def energies(self, begin: float, frames: int) -> Energies:
+        """So many frames of 10 ms from the loop's time `begin` on; zero for silence, and what is forgotten."""
         self._take()
-        first, last = int(np.floor(begin * HOPS_PER_S)), int(np.ceil(end * HOPS_PER_S))
-        out = np.zeros((max(last - first, 0), BANDS), np.float32)
+        out = np.zeros((frames, BANDS), np.float32)
         if self._end is not None:
-            low, high = max(first, self._end - len(self._ring)), min(last, self._end)
+            first = round(begin * HOPS_PER_S)
+            low, high = max(first, self._end - len(self._ring)), min(first + frames, self._end)
             if low < high:
                 out[low - first : high - first] = self._ring[np.arange(low, high) % len(self._ring)]
         return out
+
+    def sounds(self, begin: float, frames: int) -> NDArray[np.bool_]:
+        """In which of these frames there was anything that a person would hear: more than -60 dB of full scale."""
+        return np.asarray(self.energies(begin, frames).sum(axis=1) > AUDIBLE)
 
     def _take(self) -> None:
         while self._notes:

@@ -16,7 +16,7 @@ def tone(seconds: float, rate: int = 24000, hz: float = 500, level: float = 8000
 
 
 def loud(played: Played, begin: float, end: float) -> list[bool]:
-    return list(played.energies(begin, end).sum(axis=1) > 1e-4)
+    return list(played.energies(begin, round((end - begin) * 100)).sum(axis=1) > 1e-4)
 
 
 def test_what_sounded_is_found_at_its_time() -> None:
@@ -33,8 +33,8 @@ def test_the_bands_tell_low_from_high() -> None:
     played = Played()
     played.note(tone(0.1, hz=300), 24000, 0.0)
     played.note(tone(0.1, hz=3000), 24000, 1.0)
-    assert played.energies(0.02, 0.08).sum(axis=0).argmax() == 0
-    assert played.energies(1.02, 1.08).sum(axis=0).argmax() == 5
+    assert played.energies(0.02, 6).sum(axis=0).argmax() == 0
+    assert played.energies(1.02, 6).sum(axis=0).argmax() == 5
 
 
 @given(cuts=st.lists(st.integers(1, 4000), max_size=6), rate=st.sampled_from([16000, 22050, 48000]))
@@ -45,8 +45,8 @@ def test_how_it_is_cut_and_when_it_is_asked_changes_nothing(cuts: list[int], rat
     places = [0, *sorted({cut * rate // 16000 for cut in cuts}), len(sound)]
     for begin, end in pairwise(places):
         pieces.note(sound[begin:end], rate, 5.0 + begin / rate)
-        pieces.energies(5.0, 5.1)
-    assert np.allclose(whole.energies(4, 7), pieces.energies(4, 7))
+        pieces.energies(5.0, 10)
+    assert np.allclose(whole.energies(4, 300), pieces.energies(4, 300))
 
 
 def test_a_latency_that_wavers_leaves_no_hole() -> None:
