@@ -128,7 +128,8 @@ class Answers:
     def rest(self, position: int) -> list[Given]:
         """Nothing sounds before `position` that was not answered."""
         if not self.outstanding and position > self.replay.answered:
-            self._recent.clear()
+            # One whose place is known is not put back by mistake, and its transcript may still come.
+            self._recent = deque((answer for answer in self._recent if answer.exact), RECENT)
             self._earlier = []
             self.replay.cover(position)
             self._mark()
