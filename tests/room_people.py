@@ -94,7 +94,7 @@ async def listener(running: Server, *languages: str, **wish: Any) -> AsyncIterat
 
 @define(eq=False)
 class RoomSpeaker(Client):
-    """A speaker; what the room tells beside the realtime protocol is passed over by `find`, and seen by `status`."""
+    """A speaker; what the room tells beside the protocol is passed over by `find`, and seen by `status`."""
 
     statuses: list[Mapping[str, Any]] = field(factory=list)
 

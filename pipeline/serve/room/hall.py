@@ -178,7 +178,8 @@ class Hall:
             before, self.intake = self.intake, Intake()
             self.intake.position = before.end
             self.floor.came_at = self.intake.came_at
-            self.hearing = Interpretation(self.service, config, self._tell, self._lay, self.intake)
+            name = f"{self.keys.name} recognition"
+            self.hearing = Interpretation(self.service, config, self._tell, name, self._lay, self.intake)
             self._tasks.start_soon(self._hear, self.hearing)
         elif config.source_language != self.hearing.config.source_language:
             for payload in self.hearing.change(config):
