@@ -24,8 +24,8 @@ SAID = (
     "Congratulations. You have successfully installed and executed the Asterisk open source PBX. You have also "
     "installed a set of sample sounds and configuration files that should help you to get started. Like a "
     "normal PBX you will navigate this demonstration by dialing digits. If you are using a console channel driver "
-    "instead of a real phone you can use the dial, answer, and hang up commands to simulate the actions of a standard "
-    "telephone."
+    "instead of a real phone you can use the dial, answer, and hang up commands to simulate the actions of a "
+    "standard telephone."
 )
 SAMPLE = Path(__file__).parents[1] / "graphs" / "samples" / "en_demo.flac"
 
