@@ -159,6 +159,24 @@ def test_only_settled_lines_are_read_aloud(browser: Browser, server: Rooms) -> N
         assert page.locator("[aria-live]").evaluate_all("all => all.map(each => each.id)") == ["announcer"]
 
 
+def test_the_newest_line_stays_in_view_by_itself(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/follow", locale="pt-BR") as page:
+        peer = joined(page, server)
+        peer.say(*(caption(n, f"Linha {n}.") for n in range(1, 21)))
+        for n in range(21, 25):
+            peer.say(partial(n, "Uma linha"))
+            expect(page.locator(".growing")).to_have_text("Uma linha")
+            peer.say(caption(n, "Uma linha que é tão comprida que precisa de mais lugar do que havia para ela. " * 2))
+            expect(page.locator("#lines > li")).to_have_count(n)
+            page.wait_for_function("() => !document.getAnimations().some(each => each.effect.target.id === 'lines')")
+            box = page.locator(".newest").bounding_box()
+            room_for_it = page.locator("#captions").bounding_box()
+            assert box is not None
+            assert room_for_it is not None
+            assert box["y"] + box["height"] <= room_for_it["y"] + room_for_it["height"]
+            expect(page.locator("#newest")).to_be_hidden()
+
+
 def test_a_reader_who_scrolled_up_is_left_there(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/six", locale="pt-BR") as page:
         peer = joined(page, server)
