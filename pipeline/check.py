@@ -65,6 +65,7 @@ class Check:
         self._check_unread()
         self._check_live()
         self._check_paths()
+        self._check_named()
 
     def _say(self, what: str, where: Where | None, **more: Any) -> None:
         self.found.append(Problem(what, where, **more))
@@ -290,14 +291,37 @@ class Check:
                 )
 
     def _files(self) -> Iterator[tuple[Node, str, str, str]]:
+        for node, option, role, path in self._options_that("opens"):
+            if str(path) not in ("-", "/dev/null"):
+                yield node, option, role, str(path)
+
+    def _options_that(self, what: str) -> Iterator[tuple[Node, str, str, Any]]:
+        """The options declared with `what`: the stage, the option, what was declared, and the value given."""
         for node in self.nodes.values():
             if node.stage is None or not attrs.has(type(node.stage)):
                 continue
             for attribute in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(node.stage))).values():
-                role = attribute.metadata.get("opens")
-                path = getattr(node.stage, attribute.name)
-                if role and path is not None and str(path) not in ("-", "/dev/null"):
-                    yield node, attribute.name, role, str(path)
+                declared, value = attribute.metadata.get(what), getattr(node.stage, attribute.name)
+                if declared and value is not None:
+                    yield node, attribute.name, declared, value
+
+    # --- stages named in options
+
+    def _check_named(self) -> None:
+        """A stage that an option names must be there, and be one that can answer."""
+        for node, option, needed, name in self._options_that("names_stage"):
+            other = self.nodes.get(name)
+            if other is not None and (other.stage is None or hasattr(other.stage, needed)):
+                continue
+            able = [each.name for each in self.nodes.values() if hasattr(each.stage, needed) and each is not node]
+            what = "is no stage of this graph" if other is None else f"({other.kind}) has no `{needed}`"
+            self._say(
+                f"'{node.name}.{option}' names {name!r}, which {what}",
+                node.option_where.get(option, node.where),
+                wanted=one_of(able) if able else f"a stage that has `{needed}`",
+                came=name,
+                remedy=did_you_mean(name, able) or (f"name {able[0]}" if len(able) == 1 else ""),
+            )
 
 
 def _where_reads(node: Node, producer: str) -> Where | None:

@@ -2,7 +2,7 @@
 
 A stage is an attrs class. Its public fields are its YAML options, declared with `option`; private
 `init=False` fields are its state. Constructing one does no I/O. What a stage *may* also tell (`losses`,
-`counts`, `status`, `progress`) is asked for by name and may be left out.
+`counts`, `status`, `progress`), and what it may be told (`meet`), goes by name and may be left out.
 
 Which contract a stage fulfils is decided by whether it waits:
 
@@ -35,6 +35,7 @@ __all__ = [
     "Join",
     "Kinds",
     "Lossy",
+    "Meeting",
     "Nature",
     "Out",
     "Outbox",
@@ -198,6 +199,7 @@ def option(
     secret: bool = False,
     example: object = None,
     opens: Literal["reads", "writes"] | None = None,
+    names_stage: str | None = None,
 ) -> Any:
     """A field that is a YAML option: the one source for parsing, checking, `--help` and the JSON Schema.
 
@@ -212,7 +214,14 @@ def option(
             shown = "***" if secret else repr(value)
             raise ValueError(f"{attribute.name}: wanted {wanted}, came {shown}")
 
-    metadata = {"help": help, "check": check, "secret": secret, "example": example, "opens": opens}
+    metadata = {
+        "help": help,
+        "check": check,
+        "secret": secret,
+        "example": example,
+        "opens": opens,
+        "names_stage": names_stage,
+    }
     converter = attrs.converters.optional(Path) if opens else None
     return attrs.field(
         default=default, converter=converter, validator=validate, repr=not secret, metadata=metadata
@@ -252,10 +261,10 @@ def parse_duration(text: str) -> Duration:
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A stage that can lose sound of its own: an overrun microphone, a truncated file."""
+    """A stage that can lose sound or texts of its own: an overrun microphone, a truncated file, a dead service."""
 
     def losses(self) -> Mapping[str, int]:
-        """Sample-frames lost so far, by reason."""
+        """Sample-frames lost so far, by reason; a reason that ends in `, texts` counts texts."""
 
 
 @runtime_checkable
@@ -264,6 +273,18 @@ class Probing(Protocol):
 
     def probe(self) -> None:
         """Look, and change nothing. Called in a thread before the run. Raises: StageError."""
+
+
+@runtime_checkable
+class Meeting(Protocol):
+    """A stage that must know others of its graph: an echo guard the speaker, since a graph has no circles."""
+
+    def meet(self, stages: Mapping[str, Stage]) -> None:
+        """All stages of the run by name, itself too, an assembly's parts in its place (`interpreter/tts`).
+
+        Called once, before `probe` and before anything runs. What is asked of another stage later is asked in
+        the event loop. Raises: StageError where somebody who is needed is not there.
+        """
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.items import Audio, Mark, MarkKind, Samples, Text
 from pipeline.stage import Inbox, Outbox, between, option
+from stages.echo.said import Said
 from stages.languages import checked
 from stages.models.speakers import Choice, Speaker, choose
 from stages.resample import scaled
@@ -47,6 +48,8 @@ class Tts:
     limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
     """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
 
+    said: Said = field(init=False, factory=Said)
+    """What it spoke of late, for who has to know its words again."""
     _status: str = field(init=False, default="")
     _counts: dict[str, int] = field(init=False, factory=dict)
 
@@ -85,6 +88,7 @@ class Tts:
         return await anyio.to_thread.run_sync(load, abandon_on_cancel=True, limiter=limiter)
 
     async def _say(self, text: Text, speaker: Speaker, limiter: anyio.CapacityLimiter, outbox: Outbox) -> None:
+        self.said.note(text.text)
         position = text.start_ms * RATE // 1000
         sentences = speaker.speak(text.text, self.speed)
         say_next = partial(_next_sound, sentences, speaker.rate)

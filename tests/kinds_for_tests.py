@@ -48,6 +48,7 @@ class Live:
 
     live: bool = option(True, help="whether it is live")
 
+    hears: ClassVar[bool] = True
     accepts: ClassVar[Mapping[str, Port]] = {}
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
@@ -116,6 +117,18 @@ class Write:
         return {}
 
 
+@define(kw_only=True)
+class Wary:
+    """A sink that must know another stage, one that hears."""
+
+    of: str = option(help="a stage that hears", names_stage="hears")
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AUDIO)}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {}
+
+
 @define
 class NoOptions:
     """A class with a field that must be given and is no option."""
@@ -130,6 +143,7 @@ TEST_KINDS: LazyKinds = KINDS | {
     "remote": Remote,
     "typed": Typed,
     "write": Write,
+    "wary": Wary,
     "odd": NoOptions,
     "playlist": Playlist,
     "collect": Collect,

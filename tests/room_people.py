@@ -25,7 +25,7 @@ ROOM = f"/r/{KEYS.name}"
 @asynccontextmanager
 async def room(settings: Settings | None = None, **changes: Any) -> AsyncIterator[Server]:
     """A server with a room, whose engine gives back what it hears."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(20):
         hall = Hall(service(**changes), KEYS, settings or Settings(source="en-us", languages=("pt-br", "es-es")))
         async with serving(hall.service, hall=hall) as running:
             yield running
@@ -63,7 +63,9 @@ class Listener:
     async def has(self, kind: str, **fields: Any) -> Mapping[str, Any]:
         """As `find`, but it may have been told before."""
         wanted = {"type": kind, **fields}.items()
-        return next((each for each in self.told if wanted <= each.items()), None) or await self.find(kind, **fields)
+        return next((each for each in self.told if wanted <= each.items()), None) or await self.find(
+            kind, **fields
+        )
 
     async def closed(self) -> int:
         """The code that the room closes with, after whatever it still says."""
@@ -92,7 +94,7 @@ async def listener(running: Server, *languages: str, **wish: Any) -> AsyncIterat
 
 @define(eq=False)
 class RoomSpeaker(Client):
-    """A speaker; what the room tells beside the realtime protocol is passed over by `find`, and seen by `status`."""
+    """A speaker; what the room tells beside the protocol is passed over by `find`, and seen by `status`."""
 
     statuses: list[Mapping[str, Any]] = field(factory=list)
 

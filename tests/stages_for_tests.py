@@ -11,7 +11,7 @@ from attrs import define, field
 
 from pipeline.caps import ANY, Caps, Port
 from pipeline.items import Audio, Item, Text
-from pipeline.stage import Inbox, Out, Outbox, Part, Parts
+from pipeline.stage import Inbox, Out, Outbox, Part, Parts, Stage, StageError
 
 IN: Mapping[str, Port] = {"in": Port(ANY)}
 
@@ -30,6 +30,19 @@ class Pass:
 
     def flush(self) -> Iterable[Item]:
         return ()
+
+
+@define(kw_only=True)
+class Meets(Pass):
+    """A transform that wants to know who else is there, and does without nobody named `needs`."""
+
+    needs: str = "a"
+    met: Mapping[str, Stage] = field(init=False, factory=dict)
+
+    def meet(self, stages: Mapping[str, Stage]) -> None:
+        if self.needs not in stages:
+            raise StageError(f"there is no {self.needs!r}")
+        self.met = stages
 
 
 @define(kw_only=True)

@@ -18,7 +18,7 @@ from pipeline.problems import GraphError, Problem, Where, did_you_mean, one_of
 from pipeline.stage import Duration, option
 from pipeline.testing import Collect, Playlist, noise
 from stages.gain import Gain
-from tests.kinds_for_tests import File, Live, Remote, Typed, Write
+from tests.kinds_for_tests import File, Live, Remote, Typed, Wary, Write
 
 
 def source(rate: int = 24000, channels: int = 1) -> Playlist:
@@ -392,3 +392,16 @@ def test_reads() -> None:
     assert Read.parse("a.b") == Read("a", "b")
     assert str(Read("a", "b")) == "a.b"
     assert TEXT != AUDIO
+
+
+def test_a_stage_named_in_an_option_must_be_there_and_be_of_use() -> None:
+    graph = Graph().add("mike", Live(live=False)).add("tone", source()).add("keep", Collect(), "tone")
+    problem = only(graph.add("wary", Wary(of="mice"), "mike"))
+    assert problem.what == "'wary.of' names 'mice', which is no stage of this graph"
+    assert problem.wanted == "one of: mike"
+    assert problem.remedy == "did you mean 'mike'?"
+
+
+def test_a_stage_named_in_an_option_that_cannot_be_built_is_left_alone() -> None:
+    graph = Graph().add("mike", Live(live=False)).add("broken", None)
+    assert said(graph.add("wary", Wary(of="broken"), "mike")) == []

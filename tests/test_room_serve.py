@@ -12,7 +12,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_what_is_said_is_read_in_two_languages_and_heard_in_one() -> None:
-    async with room() as running, listener(running, "pt-br", voice="pt-br") as maria, listener(running, "es-es", "en-us") as juan:
+    async with (
+        room() as running,
+        listener(running, "pt-br", voice="pt-br") as maria,
+        listener(running, "es-es", "en-us") as juan,
+    ):
         info = maria.told[0]
         assert (info["state"], info["source"]) == ("waiting", "en-us")
         assert [each["tag"] for each in info["languages"]] == ["en-us", "pt-br", "es-es"]
@@ -24,8 +28,13 @@ async def test_what_is_said_is_read_in_two_languages_and_heard_in_one() -> None:
             assert (await pastor.find(TranscriptCompleted)).transcript == "utterance 1, 2.0 s"
             first = await maria.find("caption")
             assert first == {
-                "type": "caption", "language": "pt-br", "seq": 1, "utterance": 1,
-                "text": "[pt-br] utterance 1, 2.0 s", "start_ms": 0, "end_ms": 2000,
+                "type": "caption",
+                "language": "pt-br",
+                "seq": 1,
+                "utterance": 1,
+                "text": "[pt-br] utterance 1, 2.0 s",
+                "start_ms": 0,
+                "end_ms": 2000,
             }
             await maria.find("voice", event="begin", utterance=1)
             await maria.find("voice", event="end", utterance=2)

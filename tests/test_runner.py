@@ -14,6 +14,7 @@ from pipeline.items import Item, Mark, MarkKind, Text
 from pipeline.node import Buffer, Read
 from pipeline.problems import GraphError
 from pipeline.runner import Execution, run
+from pipeline.stage import StageError
 from pipeline.testing import Collect, Playlist, joined, noise
 from tests.stages_for_tests import (
     Blocked,
@@ -22,6 +23,7 @@ from tests.stages_for_tests import (
     Endless,
     Halve,
     Hold,
+    Meets,
     Merge,
     Pass,
     PassActor,
@@ -143,6 +145,17 @@ async def test_stopping_drains_and_flushes(anyio_backend: str) -> None:
     assert execution.waiting_for == []
 
 
+async def test_what_is_stopped_or_cancelled_before_it_runs_ends_at_once(anyio_backend: str) -> None:
+    """A signal can come between the building of a graph and its run."""
+    for end in ("stop", "cancel"):
+        execution = Execution(Graph().add("a", Endless()).add("b", Blocked(), "a"), drain_s=0.0)
+        getattr(execution, end)()
+        with anyio.fail_after(10):
+            report = await execution.run()
+        assert report.stopped
+        assert report.balanced
+
+
 async def test_a_run_that_does_not_drain_is_cut_off_and_says_what_was_in_flight(anyio_backend: str) -> None:
     source = Endless()
     graph = Graph().add("a", source).add("b", Blocked(), Read("a", buffer=Buffer(3)))
@@ -213,6 +226,25 @@ async def test_an_assembly_is_replaced_by_its_parts_and_unread_parts_are_left_ou
     report = await run(graph)
     assert [item.text for item in texts.items if isinstance(item, Text)] == ["5 frames"] * 6
     assert [stage.name for stage in report.stages] == ["a", "two/halve", "two/describe", "t"]
+
+
+async def test_a_stage_that_wants_to_meets_all_others_by_name(anyio_backend: str) -> None:
+    source, meets, sink = Playlist(items=blocks(2)), Meets(needs="t/describe"), Collect()
+    graph = Graph().add("a", source).add("m", meets, "a").add("t", Twofold(), "m").add("z", sink, "t")
+    await run(graph)
+    assert meets.met.keys() >= {"a", "m", "t/describe", "z"}
+    assert "t" not in meets.met
+    assert meets.met["a"] is source
+    assert meets.met["m"] is meets
+
+
+async def test_who_misses_somebody_ends_the_run_before_anything_is_opened(anyio_backend: str) -> None:
+    sink = Collect()
+    graph = Graph().add("a", Playlist(items=blocks(2))).add("m", Meets(needs="b"), "a").add("z", sink, "m")
+    with pytest.raises(StageError, match="there is no 'b'") as caught:
+        await run(graph)
+    assert caught.value.__notes__ == ["in stage 'm'"]
+    assert sink.items == []
 
 
 async def test_a_wrong_graph_does_not_start(anyio_backend: str) -> None:

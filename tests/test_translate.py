@@ -3,12 +3,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.caps import TEXT, AudioCaps
 from pipeline.stage import Assembly, Transform
 from stages.asr import Asr
+from stages.echo.words import OwnWords
+from stages.echo_guard import EchoGuard
 from stages.mt import Mt
 from stages.translate import Translate
 from stages.translate.languages import route, table
@@ -106,3 +109,36 @@ def test_importing_the_stages_imports_no_model() -> None:
     code = f"import sys, stages.translate; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_echo_guard_stands_in_front_and_its_words_behind_every_recogniser() -> None:
+    parts = Translate(source_language="es", target_language="en", echo_guard="loud", microphone="mic").parts()
+    assert parts.inputs == {"in": "guard"}
+    assert parts.outputs == {"audio": "tts", "text": "asr-words", "transcript": "transcriber-words"}
+    reads = {name: list(part.reads) for name, part in parts.parts.items()}
+    assert reads["guard"] == []
+    assert reads["pcm"] == ["guard"]
+    assert reads["asr-words"] == ["asr"]
+    assert reads["tts"] == ["asr-words"]
+    guard, words = parts.parts["guard"].stage, parts.parts["asr-words"].stage
+    assert isinstance(guard, EchoGuard)
+    assert isinstance(words, OwnWords)
+    assert (guard.speaker, guard.microphone, guard.half_duplex) == ("loud", "mic", False)
+    assert words.guard is guard
+
+
+@pytest.mark.parametrize(("engine", "first"), [("echo", "echo"), ("realtime", "service")])
+def test_an_echo_guard_stands_in_front_of_every_engine(engine: Any, first: str) -> None:
+    stage = Translate(
+        source_language="en", target_language="pt", engine=engine, echo_guard="loud", half_duplex=True
+    )
+    parts = stage.parts()
+    assert list(parts.parts[first].reads) == ["guard"]
+    guard = parts.parts["guard"].stage
+    assert isinstance(guard, EchoGuard)
+    assert guard.half_duplex
+
+
+def test_half_duplex_wants_to_know_the_speaker() -> None:
+    with pytest.raises(ValueError, match="half_duplex: wanted `echo_guard` with it"):
+        Translate(source_language="en", target_language="pt", half_duplex=True)

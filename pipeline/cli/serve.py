@@ -11,7 +11,7 @@ import click
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.room_options import RoomOptions, room_options
 
-__all__ = ["LIMITS", "serve"]
+__all__ = ["LIMITS", "control_option", "serve"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,6 +28,14 @@ LIMITS = (
     ("--drain", "drain_s", 10.0, "How long sessions may take to end when the server stops."),
 )
 """Option, field of `Limits`, its default there (which would take long to import), and what it is."""
+
+control_option = click.option(
+    "--no-control",
+    "control",
+    flag_value=False,
+    default=True,
+    help="No socket for `dragoman top` and `dragoman tap` to look in by.",
+)
 
 
 def limit_options(command: Command) -> Command:
@@ -78,6 +86,7 @@ def limit_options(command: Command) -> Command:
 )
 @limit_options
 @room_options
+@control_option
 @click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop to run on."
 )
@@ -102,6 +111,7 @@ def serve(
     mt_model: Path | None,
     partials_s: float,
     workers: int | None,
+    control: bool,
     backend: str,
     log_level: str,
     room: RoomOptions | None,
@@ -129,4 +139,4 @@ def serve(
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
     loaded = serving.sessions_of(pairs, service.engine)
     plan = None if room is None else serving.room_of(room, service.engine)
-    serving.serve(service, place, loaded, backend, log_level, plan)
+    serving.serve(service, place, loaded, backend, log_level, serving.control_folder_of(control), plan)

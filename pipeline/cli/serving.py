@@ -14,8 +14,10 @@ from typing import Any
 import anyio
 from attrs import frozen
 
+from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.room import Plan, links, listeners_link, qr_code, room_of
+from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
@@ -31,6 +33,7 @@ __all__ = [
     "NOBODY",
     "Local",
     "Place",
+    "control_folder_of",
     "encryption_of",
     "engine_of",
     "is_loopback",
@@ -61,14 +64,24 @@ def serve(
     loaded: Sequence[SessionConfig],
     backend: str,
     log_level: str,
+    control: Path | None = None,
     room: Plan | None = None,
 ) -> None:
-    """Serve until a signal comes. `loaded`: what models are loaded for before that."""
+    """Serve until a signal comes. `loaded`: what models are loaded for before that.
+
+    By a socket in the folder `control` others may look in; without one, none.
+    """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    anyio.run(_serve, service, place, loaded, room, backend=backend)
+    anyio.run(_serve, service, place, loaded, control, room, backend=backend)
 
 
-async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig], room: Plan | None) -> None:
+async def _serve(
+    service: Service,
+    place: Place,
+    loaded: Sequence[SessionConfig],
+    control: Path | None,
+    room: Plan | None,
+) -> None:
     """Load the models of the sessions `loaded`, and listen until a signal comes."""
     try:
         for session in loaded:
@@ -79,7 +92,7 @@ async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]
                 _say_serving(server)
                 if room is not None:
                     _say_room(room, server)
-                await _until_stopped(server, signals)
+                await _until_stopped(server, signals, control)
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:
@@ -101,19 +114,22 @@ def _say_room(room: Plan, server: Server) -> None:
         print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
 
 
-async def _until_stopped(server: Server, signals: AsyncIterable[object]) -> None:
+async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:
     async with anyio.create_task_group() as tasks:
+        socket = await listen(server.service.watched, control, tasks, "serve")
         async for _ in signals:
             if server.stopping:
                 server.cut()
             else:
-                tasks.start_soon(_stop, server, tasks.cancel_scope)
+                tasks.start_soon(_stop, server, socket, tasks.cancel_scope)
 
 
-async def _stop(server: Server, scope: anyio.CancelScope) -> None:
+async def _stop(server: Server, socket: ControlSocket | None, scope: anyio.CancelScope) -> None:
     if server.sessions:
         _say(f"stopping: {server.sessions} sessions may end; Ctrl-C again ends them at once")
     await server.stop()
+    if socket is not None:
+        await socket.close()
     scope.cancel()
 
 

@@ -6,17 +6,20 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 from attrs import define, evolve, frozen
 
+from pipeline.cli.controlling import listen
 from pipeline.cli.exits import Exit
 from pipeline.items import Text
 from pipeline.ledger import EdgeLine, Report
 from pipeline.runner import Execution
 from pipeline.stage import StageError
+from pipeline.watched import Watched
 
 __all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
 
@@ -147,17 +150,25 @@ class Outcome:
     interrupts: int
 
 
-async def attend(execution: Execution, view: View) -> Outcome:
-    """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once."""
+async def attend(execution: Execution, view: View, control: Path | None = None) -> Outcome:
+    """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once.
+
+    Others may look on by a socket in the folder `control`; without one, none.
+    """
     faults: list[Exception] = []
     interrupts = _Interrupts(execution, view)
+    watched = Watched()
     async with anyio.create_task_group() as tasks:
         await tasks.start(interrupts.listen)
         tasks.start_soon(_look, execution, view, faults)
+        socket = await listen(watched, control, tasks, "run")
         try:
-            await execution.run()
+            with watched.running(execution.graph.name, execution):
+                await execution.run()
         except Exception as fault:  # noqa: BLE001 - every fault of a stage is told, and ends in an exit code
             faults += _leaves(fault)
+        if socket is not None:
+            await socket.close()
         tasks.cancel_scope.cancel()
     return Outcome(execution.report(), faults, interrupts.count)
 

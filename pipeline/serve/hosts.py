@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from attrs import define
 
 from pipeline.serve.intake import Intake
 from pipeline.serve.interpretation import Interpretation
+from pipeline.serve.line import Line
 from pipeline.serve.opening import changed, opened
 from pipeline.serve.service import Service
 from stages.translate.realtime.events import Payload, SessionConfig, SessionUpdate
 
-__all__ = ["Host", "Line", "Public", "Work"]
-
-log = logging.getLogger(__name__)
-
-
-class Line(Protocol):
-    """The connection of a session: see `stages.sockets.Socket`."""
-
-    @property
-    def address(self) -> str: ...
-
-    @property
-    def foreign(self) -> bool: ...
-
-    def header(self, name: str) -> str | None: ...
-
-    def known(self) -> None: ...
-
-    async def receive(self) -> str | bytes: ...
-
-    async def send(self, frame: str | bytes, timeout_s: float) -> None: ...
-
-    async def close(self, code: int, reason: str = "") -> None: ...
+__all__ = ["Host", "Public", "Work"]
 
 
 class Work(Protocol):
@@ -77,17 +55,27 @@ class Work(Protocol):
 class Host(Protocol):
     """Whose sessions they are."""
 
-    def let_in(self, update: SessionUpdate, socket: Line) -> AbstractContextManager[SessionConfig]:
-        """What a client gets that asks for `update`, while it is there. Raises: Refusal."""
-
-    def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
-        """What it gets that asks for something else later. Raises: Refusal."""
-
-    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]]) -> Work: ...
+    @property
+    def resumes(self) -> bool:
+        """Whether a session of a client that was cut off waits for it to come back."""
 
     @property
     def idle_s(self) -> float:
         """How long nothing may be said."""
+
+    def name_of(self, update: SessionUpdate, socket: Line) -> str | None:
+        """Whose key a client has that asks for `update`; None where none is needed. Raises: Refusal."""
+
+    def let_in(
+        self, update: SessionUpdate, key: str | None, socket: Line
+    ) -> AbstractContextManager[SessionConfig]:
+        """What the client gets, while it is there. Raises: Refusal."""
+
+    def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
+        """What it gets that asks for something else later. Raises: Refusal."""
+
+    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]], name: str) -> Work:
+        """What the audio of the session `name` goes into."""
 
 
 @define
@@ -96,16 +84,23 @@ class Public:
 
     service: Service
 
+    resumes: ClassVar[bool] = True
+
+    @property
+    def idle_s(self) -> float:
+        return self.service.limits.idle_s
+
+    def name_of(self, update: SessionUpdate, socket: Line) -> str | None:
+        return self.service.name_of(socket.header("x-api-key") or update.api_key)
+
     @contextmanager
-    def let_in(self, update: SessionUpdate, socket: Line) -> Iterator[SessionConfig]:
+    def let_in(self, update: SessionUpdate, key: str | None, socket: Line) -> Iterator[SessionConfig]:
         service = self.service
-        key = service.name_of(socket.header("x-api-key") or update.api_key)
         assert update.opening is not None
         config = opened(update.opening, service.engine)
         service.spare()
         service.admission.admit(key, socket.address)
         try:
-            log.info("a session for %s", key or "anybody")
             with service.metrics.sessions.track_inprogress():
                 yield config
         finally:
@@ -114,9 +109,5 @@ class Public:
     def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
         return changed(config, update, self.service.engine)
 
-    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]]) -> Work:
-        return Interpretation(self.service, config, tell)
-
-    @property
-    def idle_s(self) -> float:
-        return self.service.limits.idle_s
+    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]], name: str) -> Work:
+        return Interpretation(self.service, config, tell, name)

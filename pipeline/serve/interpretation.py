@@ -28,11 +28,12 @@ Lay = Callable[[Graph, SessionConfig], Mapping[str, str]]
 
 @define(eq=False)
 class Interpretation:
-    """Runs graphs on what `intake` gets, and tells what comes out of them by `tell`."""
+    """Runs graphs on what `intake` gets, and tells what comes out of them by `tell`; `name` is the session's."""
 
     service: Service
     config: SessionConfig
     tell: Callable[[Payload], Awaitable[None]]
+    name: str = "session"
     lay: Lay | None = None
     """Puts other stages into a graph than the engine's interpreter."""
     intake: Intake = field(factory=Intake)
@@ -101,7 +102,8 @@ class Interpretation:
         """Run one graph to its end."""
         self._detection = self._detect(config)
         self.execution = seated(Execution(self._graph(config)), self.seat)
-        await self.execution.run()
+        with self.service.watched.running(self.name, self.execution):
+            await self.execution.run()
 
     def _graph(self, config: SessionConfig) -> Graph:
         ears = Ears(intake=self.intake, silence_s=self.service.silence_s, ongoing=self._speaking)
@@ -116,7 +118,7 @@ class Interpretation:
             begun=lambda modality, utterance: watch.begun(modality, utterance, anyio.current_time()),
             over=watch.over,
         )
-        lock = anyio.Lock()
+        lock = anyio.Lock(fast_acquire=True)
         for port, output in outputs.items():
             voice = Voice(port=port, responses=responses, send=self.tell, lock=lock)
             graph.add(port, voice, reads=output)

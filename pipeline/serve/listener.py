@@ -85,7 +85,8 @@ class Server:
         self._sessions.add(session)
         try:
             code = await session.run()
-            self.service.metrics.ended.labels(code).inc()
+            if code is not None:
+                self.service.metrics.ended.labels(code).inc()
         finally:
             self._sessions.discard(session)
             self._left.set()
@@ -159,7 +160,6 @@ async def serving(
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop()
-                tasks.cancel_scope.cancel()
 
 
 def _answer(status: int, text: str, content_type: str = _TEXT) -> Answer:

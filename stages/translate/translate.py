@@ -11,6 +11,8 @@ from attrs import define, evolve
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.stage import Part, Parts, Stage, between, option
 from stages.asr import Asr
+from stages.echo.words import OwnWords
+from stages.echo_guard import EchoGuard
 from stages.languages import checked, checked_or_auto
 from stages.models.speakers import choose
 from stages.mt import Mt
@@ -57,6 +59,15 @@ class Translate:
         help="local: translate while somebody still speaks, whenever so much more was said; it costs much",
         check=between(0.3, 10, "s"),
     )
+    echo_guard: str | None = option(
+        None,
+        help="the stage that plays our speech where the microphone hears it, so that it is not translated again",
+        names_stage="played",
+    )
+    microphone: str | None = option(
+        None, help="echo_guard: the stage that hears, where there are several", names_stage="time_of"
+    )
+    half_duplex: bool = option(False, help="echo_guard: do without all that is heard while our speech plays")
 
     mode: Literal["fast", "slow"] = option(
         "fast", help="realtime: fast is ready at once, slow boots for half a minute and knows more languages"
@@ -69,6 +80,12 @@ class Translate:
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(RATE, 1))}
 
+    def __attrs_post_init__(self) -> None:
+        if self.echo_guard is None and self.half_duplex:
+            raise ValueError(
+                "half_duplex: wanted `echo_guard` with it, the stage that plays our speech, came true"
+            )
+
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         """Audio and two texts. Raises ValueError for a pair, or a voice, that there is not."""
         if self.engine == "local":
@@ -78,10 +95,13 @@ class Translate:
 
     def parts(self) -> Parts:
         """The stages that do it. Raises ValueError for a pair that cannot be done."""
-        if self.engine == "echo":
-            return self._echo()
-        if self.engine == "realtime":
-            return self._realtime()
+        parts = {"echo": self._echo, "realtime": self._realtime, "local": self._local}[self.engine]()
+        if self.echo_guard is None:
+            return parts
+        guard = EchoGuard(speaker=self.echo_guard, microphone=self.microphone, half_duplex=self.half_duplex)
+        return _guarded(parts, guard)
+
+    def _local(self) -> Parts:
         way = self._route()
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
@@ -127,6 +147,22 @@ class Translate:
             base_url=self.base_url or DEFAULT_BASE_URL,
         )
         return _alone("service", interpreter)
+
+
+def _guarded(parts: Parts, guard: EchoGuard) -> Parts:
+    """The same with `guard` in front, and behind every recogniser what knows our own words again."""
+    heard = {f"{name}-words": name for name, part in parts.parts.items() if isinstance(part.stage, Asr)}
+    behind = {recogniser: words for words, recogniser in heard.items()}
+    guarded = {
+        name: evolve(part, reads=[behind.get(read, read) for read in part.reads])
+        for name, part in parts.parts.items()
+    }
+    for name in parts.inputs.values():
+        guarded[name] = evolve(guarded[name], reads=[*guarded[name].reads, "guard"])
+    guarded["guard"] = Part(guard)
+    guarded |= {words: Part(OwnWords(guard=guard), (recogniser,)) for words, recogniser in heard.items()}
+    outputs = {port: behind.get(part, part) for port, part in parts.outputs.items()}
+    return Parts(guarded, dict.fromkeys(parts.inputs, "guard"), outputs)
 
 
 def _alone(name: str, stage: Stage) -> Parts:

@@ -90,6 +90,7 @@ class Hall:
     _left_at: float | None = field(init=False, default=None)
     """When the last speaker left."""
     _ended: bool = field(init=False, default=False)
+    _finished: anyio.Event = field(init=False, factory=anyio.Event)
     _tasks: TaskGroup | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -107,19 +108,21 @@ class Hall:
     async def run(self) -> None:
         """Until it is stopped, and everything is told."""
         async with anyio.create_task_group() as self._tasks:
-            while not self._ended or self.hearing is not None or self.translations:
+            while True:
                 changed = self.changed
                 wait_s = self._tend(anyio.current_time())
+                if self._ended and self.hearing is None and not self.translations:
+                    break
                 with anyio.move_on_after(wait_s):
                     await changed.wait()
+        self._finished.set()
 
     async def stop(self) -> None:
         """Let come to its end what is under way, and then send the listeners home."""
         self._ended = True
         self.intake.close()
         self._notice()
-        while self.hearing is not None or self.translations:
-            await self.changed.wait()
+        await self._finished.wait()
         await self.audience.close()
         await self.operators.close()
 
@@ -175,7 +178,8 @@ class Hall:
             before, self.intake = self.intake, Intake()
             self.intake.position = before.end
             self.floor.came_at = self.intake.came_at
-            self.hearing = Interpretation(self.service, config, self._tell, self._lay, self.intake)
+            name = f"{self.keys.name} recognition"
+            self.hearing = Interpretation(self.service, config, self._tell, name, self._lay, self.intake)
             self._tasks.start_soon(self._hear, self.hearing)
         elif config.source_language != self.hearing.config.source_language:
             for payload in self.hearing.change(config):

@@ -10,14 +10,15 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 from attrs import define, evolve, field
 
-from pipeline.serve.hosts import Line, Work
+from pipeline.serve.hosts import Work
 from pipeline.serve.intake import Intake
 from pipeline.serve.limits import Refusal
+from pipeline.serve.line import Line
 from pipeline.serve.opening import spoken
 from pipeline.serve.session import Session
 from stages.sockets import Socket
@@ -72,29 +73,34 @@ class Speaker:
 
     # --- as a host
 
-    @contextmanager
-    def let_in(self, update: SessionUpdate, socket: Line) -> Iterator[SessionConfig]:
-        hall = self.hall
+    resumes: ClassVar[bool] = False
+    """Whoever comes back goes on in the hall, where the audio stopped."""
+
+    def name_of(self, update: SessionUpdate, socket: Line) -> str | None:
         if socket.foreign:
             raise Refusal.of("foreign_origin", "another site has opened this: open the speaker's link itself")
-        if not hall.keys.may_speak(update.api_key):
+        if not self.hall.keys.may_speak(update.api_key):
             code = "invalid_api_key" if update.api_key else "missing_api_key"
             message = "this is not the speaker's key of this room: open the speaker's link again"
             raise Refusal(ErrorEvent(message, code, "authentication_error", "auth.api_key"))
+        return f"the speaker of {self.hall.keys.name}"
+
+    @contextmanager
+    def let_in(self, update: SessionUpdate, key: str | None, socket: Line) -> Iterator[SessionConfig]:
         assert update.opening is not None
         config = spoken(update.opening)
-        hall.take(self)
+        self.hall.take(self)
         try:
             yield config
         finally:
-            hall.release(self)
+            self.hall.release(self)
 
     def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
         """Only what is spoken is for the speaker to say."""
         source = update.source_language
         return config if source is None else spoken(evolve(config, source_language=source))
 
-    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]]) -> Work:
+    def work(self, config: SessionConfig, tell: Callable[[Payload], Awaitable[None]], name: str) -> Work:
         self.config, self._tell = config, tell
         return self
 
@@ -222,6 +228,9 @@ class Heeding:
 
     async def close(self, code: int, reason: str = "") -> None:
         await self._socket.close(code, reason)
+
+    async def cut(self) -> None:
+        await self._socket.cut()
 
     async def say(self, message: dict[str, object]) -> None:
         await self._socket.send(json.dumps(message), self._speaker.hall.service.limits.send_s)

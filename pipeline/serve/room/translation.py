@@ -79,9 +79,10 @@ class Translation:
         finally:
             self.over = True
             self.end()
+            self._channel.dispose()
 
     def _graph(self) -> Graph:
-        graph, order = Graph(str(self.key)), Order()
+        graph, order = Graph(str(self.key)), Order(finals=self.tongues.apart)
         graph.add("fed", Fed(channel=self._channel))
         if self.key.kind == "voice":
             graph.add("noted", Note(order=order), reads="fed")

@@ -1,0 +1,205 @@
+"""A source that hears a microphone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal
+
+import anyio
+from anyio import to_thread
+from attrs import define, field
+
+from pipeline.caps import AudioCaps, Caps, Port
+from pipeline.items import Item
+from pipeline.stage import Inbox, Outbox, StageError, between, option
+from stages.chunk import block_frames
+from stages.devices.listening import Listening, listening
+from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.portaudio import Device, check, find
+from stages.devices.retry import Retry
+from stages.devices.track import Track
+
+__all__ = ["Microphone"]
+
+
+@define(kw_only=True)
+class Microphone:
+    """Give what a microphone hears, as PCM16, at its own rate or another that it offers.
+
+    Positions count from the moment it is opened. What is lost leaves a `GAP` in its place and is counted: an
+    overrun where nobody takes the sound for two seconds, and the time in which the device was away. While `paused`
+    nothing that is said enters the process: a `FLUSH` ends the utterance that went before, positions go on with
+    the time, and nothing counts as lost.
+
+    Raises: StageError where there is no such device, it will not open, or is lost and `when_lost` says fail.
+    """
+
+    device: int | str | None = option(
+        None,
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default",
+    )
+    rate: int | None = option(
+        None, help="sample rate in Hz; null for the device's own", check=between(1000, 384_000, "Hz")
+    )
+    channels: int = option(1, help="number of channels", check=between(1, 64))
+    block_ms: float = option(50, help="length of a block in milliseconds", check=between(5, 1000, "ms"))
+    latency_ms: float = option(
+        DEFAULT_LATENCY_MS,
+        help="how much the device may hold before it hands it over; less is lost more easily on a busy machine",
+        check=between(1, 2000, "ms"),
+    )
+    when_lost: Literal["fail", "reopen"] = option(
+        "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
+    )
+    _paused: bool = field(init=False, default=False)
+    _rate: int = field(init=False, default=0)
+    _ear: Listening | None = field(init=False, default=None)
+    _track: Track | None = field(init=False, default=None)
+    _retry: Retry = field(init=False, factory=Retry)
+    _tally: _Tally = field(init=False, factory=lambda: _Tally())
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+    live: ClassVar[bool] = True
+    """It comes when it comes, and cannot be hurried."""
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        """The device's own rate is only known when it is opened."""
+        return {"out": AudioCaps(self.rate, self.channels)}
+
+    # --- for the keyboard, the page and the guard
+
+    @property
+    def paused(self) -> bool:
+        """Whether it hears nothing. Set it at any time, in the event loop."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        if paused == self._paused:
+            return
+        self._paused = paused
+        if self._ear is not None:
+            self._ear.heed(paused)
+
+    @property
+    def rate_hz(self) -> int:
+        """The rate that positions count in; 0 before the device is known."""
+        return self._rate
+
+    def time_of(self, position_frames: int) -> float | None:
+        """The loop's time at which the frame at this position was captured; None before anything was."""
+        return None if self._track is None else self._track.time_of(position_frames)
+
+    # --- what it tells
+
+    @property
+    def status(self) -> str:
+        return self._retry.status or ("paused" if self._paused else "")
+
+    def progress(self) -> tuple[float, float | None]:
+        return (self._track.end / self._rate if self._track is not None else 0.0), None
+
+    def losses(self) -> Mapping[str, int]:
+        tally = self._tally.with_ear(self._ear)
+        away = self._track.away if self._track is not None else 0
+        return {reason: frames for reason, frames in (("overrun", tally.lost), ("device away", away)) if frames}
+
+    def counts(self) -> Mapping[str, int]:
+        tally = self._tally.with_ear(self._ear)
+        unheard = tally.unheard + (self._track.unheard_away if self._track is not None else 0)
+        return {
+            "frames not heard while paused": unheard,
+            "times the device was lost": self._tally.times_lost,
+            "overruns inside the device, of unknown length": tally.overflows,
+        }
+
+    # --- work
+
+    def probe(self) -> None:
+        """Find the device and ask whether it takes the rate, so that no sink opens its file in vain."""
+        self._found()
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        device = await to_thread.run_sync(self._found)
+        self._rate = self.rate or device.rate_hz
+        self._track = track = Track(self._rate)
+        while True:
+            try:
+                await self._hear(device, track, outbox)
+            except DeviceLost as lost:
+                if self.when_lost == "fail":
+                    raise StageError(f"the microphone {device.name!r} is lost: {lost}") from None
+                self._tally.times_lost += 1
+                self._retry.begin(f"microphone {device.name!r}", str(lost))
+            except StageError as closed:
+                if not self._retry.trying:
+                    raise
+                self._retry.failed(str(closed))
+            device = await self._await_device()
+
+    def _found(self) -> Device:
+        """The device, if it takes the rate. Blocks."""
+        device = find(self.device, "input")
+        check(device, "input", self.rate or self._rate or device.rate_hz, self.channels)
+        return device
+
+    async def _await_device(self) -> Device:
+        while True:
+            await anyio.sleep(self._retry.next_delay_s())
+            try:
+                return await to_thread.run_sync(self._found)
+            except StageError as missing:
+                self._retry.failed(str(missing))
+
+    async def _hear(self, device: Device, track: Track, outbox: Outbox) -> None:
+        """Open the device, and send on what it gives. Raises: DeviceLost."""
+        frames = block_frames(self.block_ms, self._rate)
+        async with listening(device, self._rate, self.channels, self.latency_ms / 1000, self._paused) as ear:
+            self._ear = ear
+            ear.heed(self._paused)  # it may have changed while the device was being opened
+            track.open(ear.timing, closed=self._paused)
+            try:
+                await self._send_on(ear, track, frames, outbox)
+            finally:
+                self._ear = None
+                self._tally = self._tally.with_ear(ear)
+                await _send(track.lose(ear.intake.position, ear.intake.missing), outbox)
+
+    async def _send_on(self, ear: Listening, track: Track, frames: int, outbox: Outbox) -> None:
+        try:
+            while True:
+                for piece in await ear.pieces(frames):
+                    self._retry.end()
+                    await _send(track.items(piece), outbox)
+                if ear.silent:
+                    await _send(track.flush(), outbox)
+        finally:
+            # Stopped, what was captured before is sent: the runner delivers what is handed over while cancelled.
+            for piece in ear.rest():
+                await _send(track.items(piece), outbox)
+
+
+async def _send(items: Iterable[Item], outbox: Outbox) -> None:
+    for item in items:
+        await outbox.send(item)
+
+
+@define
+class _Tally:
+    """What the openings of a microphone have counted."""
+
+    lost: int = 0
+    unheard: int = 0
+    overflows: int = 0
+    times_lost: int = 0
+
+    def with_ear(self, ear: Listening | None) -> _Tally:
+        """The same with what `ear` has counted so far."""
+        if ear is None:
+            return self
+        return _Tally(
+            self.lost + ear.intake.lost,
+            self.unheard + ear.intake.unheard,
+            self.overflows + ear.overflows,
+            self.times_lost,
+        )
