@@ -45,12 +45,14 @@ def house(folder: Path, engine: str, *options: str) -> Iterator[House]:
     )
     try:
         assert process.stdout is not None
-        links = dict[str, str]()
+        links, said = dict[str, str](), list[str]()
         for line in process.stdout:
+            said.append(line)
             if (told := LINK.match(line.rstrip())) is not None:
                 links[told[1]] = told[2]
             if len(links) == 3:
                 break
+        assert len(links) == 3, "".join(said)
         yield House(process, **links)
     finally:
         if process.poll() is None:
