@@ -14,7 +14,7 @@ from stages.translate.realtime.events import (
     AudioDone,
     SessionUpdated,
 )
-from tests.serve_client import PATH, Client, client, sounds_of
+from tests.serve_client import PATH, client, sounds_of
 from tests.serve_server import (
     SECOND,
     Engine,
@@ -110,19 +110,11 @@ async def test_clients_that_vanish_leave_nothing_behind() -> None:
                     await speaker.find(SessionUpdated)
                 if after > 2:
                     await speaker.say(ramp(3 * SECOND))
-                await cut(speaker)
+                await speaker.cut()
         await wait_until(lambda: not running.sessions)
         assert running.service.admission.sessions == running._opening == 0
         async with session(running):
             pass
-
-
-async def cut(speaker: Client) -> None:
-    connection = speaker.connection
-    if hasattr(connection, "transport"):
-        connection.transport.abort()
-    else:
-        await connection.stream.aclose()
 
 
 async def test_idle_connections_and_slow_handshakes_do_not_disturb_a_session() -> None:
