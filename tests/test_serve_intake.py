@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,7 +81,7 @@ def test_silence_ends_an_utterance_but_not_that_of_a_client_that_was_cut_off() -
                 (_, mark) = outbox.items()
                 assert isinstance(mark, Mark)
                 assert mark.kind is MarkKind.FLUSH
-                assert outbox.times[-1] - begun == away_at_s + 20.8
+                assert outbox.times[-1] - begun == pytest.approx(away_at_s + 20.8)
                 outbox.sent.clear()
             assert intake.end == 4800, "half a sample is said again, whole"
             intake.close()
