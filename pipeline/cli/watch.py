@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from pipeline.ledger import EdgeLine, Report
 from pipeline.runner import Execution
 from pipeline.stage import StageError
 
-__all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
+__all__ = ["Controls", "Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
 
 
 @frozen
@@ -147,12 +147,25 @@ class Outcome:
     interrupts: int
 
 
-async def attend(execution: Execution, view: View) -> Outcome:
+class Controls(Protocol):
+    """What a person may do to a run while it goes on, besides interrupting it."""
+
+    async def obey(self, execution: Execution, view: View) -> None:
+        """Do what is asked for, for as long as anybody asks."""
+
+    @property
+    def restore(self) -> Callable[[], None]:
+        """Leave everything as it was. The process ends at once after that."""
+
+
+async def attend(execution: Execution, view: View, controls: Controls | None = None) -> Outcome:
     """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once."""
     faults: list[Exception] = []
-    interrupts = _Interrupts(execution, view)
+    interrupts = _Interrupts(execution, view, controls)
     async with anyio.create_task_group() as tasks:
         await tasks.start(interrupts.listen)
+        if controls is not None:
+            tasks.start_soon(controls.obey, execution, view)
         tasks.start_soon(_look, execution, view, faults)
         try:
             await execution.run()
@@ -182,6 +195,7 @@ class _Interrupts:
 
     execution: Execution
     view: View
+    controls: Controls | None = None
     count: int = 0
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -200,6 +214,8 @@ class _Interrupts:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
+            if self.controls is not None:
+                self.controls.restore()
             os._exit(Exit.INTERRUPTED)
 
 
