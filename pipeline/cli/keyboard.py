@@ -7,6 +7,7 @@ ends, the terminal is as it was: `restore` may be called at any time, and more t
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ __all__ = ["HINT", "Keyboard", "can_listen", "keyboard", "pausing"]
 
 HINT = "space pauses, q ends"
 _PAUSE, _END = " p", "q\x04"
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)?", re.DOTALL)
+"""What arrows and other keys send that are no letters (ECMA-48, control sequences)."""
 
 
 class _Pausing(Protocol):
@@ -59,9 +62,8 @@ class Keyboard:
             pressed = os.read(self.fd, 64)
             if not pressed:
                 return
-            if not pressed.startswith(b"\x1b"):  # an arrow or the like: several bytes that are no keys of ours
-                for key in pressed.decode("ascii", "replace"):
-                    _obey(key, execution, view)
+            for key in _SEQUENCE.sub(b"", pressed).decode("ascii", "replace"):
+                _obey(key, execution, view)
 
 
 def _obey(key: str, execution: Execution, view: View) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 import numpy as np
@@ -20,9 +21,12 @@ from pipeline.cli.watch import Snapshot
 from pipeline.cli.words import clock
 from pipeline.graph import Graph
 from pipeline.items import Audio, Text
-from pipeline.stage import Inbox, Outbox
+from pipeline.stage import Inbox, Outbox, StageError
 from stages.console import Captions
+from stages.devices.portaudio import find
+from stages.microphone import Microphone
 from stages.out_file import sayable
+from stages.speaker import Speaker
 
 __all__ = ["Level", "LiveScreen", "render_live"]
 
@@ -41,6 +45,8 @@ class LiveScreen:
     captions: Captions = field(factory=Captions)
     levels: Mapping[str, Level] = field(factory=dict)
     """What is heard at each microphone, by the stage's name."""
+    devices: Mapping[str, str] = field(factory=dict)
+    """What microphones and speakers are called by the system, by the stage's name."""
     keys: bool = True
     """Whether keys are listened to, and so worth a hint."""
     _live: Live = field(init=False)
@@ -61,6 +67,7 @@ class LiveScreen:
         for name, level in levels.items():
             shown.add(f"level/{name}", level, name, kind="tap")
         screen.levels = levels
+        screen.devices = {name: told for name, node in nodes.items() if (told := _device_of(node.stage))}
         return screen, shown
 
     def __enter__(self) -> LiveScreen:
@@ -75,7 +82,10 @@ class LiveScreen:
             level.fall()
         growing = self.captions.growing(max(self.console.width - ROOM_FOR_ECHO, 20))
         lines = [sayable(sys.stderr, line) for line in growing]
-        self._live.update(render_live(shot, self.console.width, self.levels, lines, keys=self.keys), refresh=True)
+        hint = HINT if self.keys else ""
+        self._live.update(
+            render_live(shot, self.console.width, self.levels, self.devices, lines, hint), refresh=True
+        )
 
     def say(self, text: str) -> None:
         self.console.print(Styled(f"dragoman: {text}", style="yellow"))
@@ -87,26 +97,45 @@ class LiveScreen:
 
 
 def render_live(
-    shot: Snapshot, width: int, levels: Mapping[str, Level], growing: Sequence[str], *, keys: bool = True
+    shot: Snapshot,
+    width: int,
+    levels: Mapping[str, Level],
+    devices: Mapping[str, str],
+    growing: Sequence[str],
+    hint: str = "",
 ) -> RenderableType:
-    """The block for one moment: what is being said, each microphone with its level, and what stages say."""
+    """The block for one moment: what is being said, each device, microphones with their level, what stages say."""
     width = max(width - ROOM_FOR_ECHO, 20)
     grid = block(width)
-    for number, (name, level) in enumerate(levels.items()):
+    for name in dict.fromkeys([*levels, *devices]):
         paused = shot.statuses.get(name) == "paused"
-        told = Styled(
-            "paused, nothing is heard" if paused else level.shown, style="bold yellow" if paused else "green"
-        )
-        if number == 0:
-            told.append(f"  {clock(shot.wall_s)}", style="not bold default")
-            told.append(f"  {HINT}" if keys else "", style="not bold dim default")
-        if number == 0 and shot.dropped_s:
-            told.append(f"  {shot.dropped_s:.1f} s dropped", style="bold red")
-        grid.add_row(name, told)
-    for label, told in states(shot):
-        if label not in levels or told.plain != "paused":
-            grid.add_row(label, told)
+        told = Styled()
+        if name in levels:
+            told.append(
+                "paused, nothing is heard" if paused else levels[name].shown, "bold yellow" if paused else "green"
+            )
+        grid.add_row(name, told.append(f"{'  ' if told else ''}{devices.get(name, '')}"))
+    for label, said in states(shot):
+        if label not in levels or said.plain != "paused":
+            grid.add_row(label, said)
+    grid.add_row(clock(shot.wall_s), _foot(shot, hint))
     return Group(*(Styled(line, style="dim", no_wrap=True, overflow="ellipsis") for line in growing), grid)
+
+
+def _foot(shot: Snapshot, hint: str) -> Styled:
+    told = Styled(hint, style="dim")
+    if shot.dropped_s:
+        told.append(f"{'  ' if hint else ''}{shot.dropped_s:.1f} s dropped", style="bold red not dim")
+    return told
+
+
+def _device_of(stage: object) -> str:
+    """What the system calls a microphone's or speaker's device; empty where it has none, which is told later."""
+    if not isinstance(stage, Microphone | Speaker):
+        return ""
+    with suppress(StageError):
+        return find(stage.device, "input" if isinstance(stage, Microphone) else "output").name
+    return ""
 
 
 @define(kw_only=True)
