@@ -50,7 +50,16 @@ class Bell:
     async def wait(self) -> None:
         """Wait for the next ring. The caller has just seen that it must: nothing may be awaited in between."""
         event = self._event = anyio.Event()
-        await event.wait()
+        try:
+            await event.wait()
+        finally:
+            if self._event is event:  # cancelled: nobody waits any more
+                self._event = None
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether a task waits for it now."""
+        return self._event is not None
 
 
 @define

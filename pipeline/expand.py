@@ -9,7 +9,7 @@ from attrs import evolve
 from pipeline.node import Node, Read
 from pipeline.stage import Assembly, Parts
 
-__all__ = ["expand"]
+__all__ = ["expand", "renamed"]
 
 
 def expand(nodes: Mapping[str, Node]) -> dict[str, Node]:
@@ -21,6 +21,29 @@ def expand(nodes: Mapping[str, Node]) -> dict[str, Node]:
         name = next(name for name, node in nodes.items() if _is_assembly(node))
         nodes = _replace(nodes, name)
     return dict(nodes)
+
+
+def renamed(nodes: Mapping[str, Node]) -> dict[str, str]:
+    """What the outputs of the assemblies in `nodes` are called once they are replaced.
+
+    `interpreter.text` is `interpreter/mt`, and `interpreter` what its main output is.
+    """
+    names: dict[str, str] = {}
+    for name, node in nodes.items():
+        if isinstance(node.stage, Assembly):
+            outputs = {port: _inside(name, node.stage, port) for port in node.stage.parts().outputs}
+            names |= {f"{name}.{port}": inside for port, inside in outputs.items()}
+            names[name] = next(iter(outputs.values()), name)
+    return names
+
+
+def _inside(name: str, stage: object, port: str) -> str:
+    """The output `port` of `stage`, as `stage` or `stage.port`; of an assembly, that of the part that has it."""
+    if not isinstance(stage, Assembly):
+        return f"{name}.{port}" if port else name
+    parts = stage.parts()
+    part, _, inner = parts.outputs[port or next(iter(parts.outputs))].partition(".")
+    return _inside(f"{name}/{part}", parts.parts[part].stage, inner)
 
 
 def _is_assembly(node: Node) -> bool:

@@ -49,12 +49,31 @@ class Step:
         return step
 
 
+@frozen
+class _Tapped:
+    """A feed whose items `tap` is offered first."""
+
+    feed: Feed
+    tap: Channel
+
+    def __call__(self, item: Item) -> Iterable[Item | Out]:
+        self.tap.offer(item)
+        return self.feed(item)
+
+
+def _without(tap: Channel, feed: Feed) -> Feed:
+    """`feed` with all its taps but `tap`."""
+    if not isinstance(feed, _Tapped):
+        return feed
+    return feed.feed if feed.tap is tap else _Tapped(_without(tap, feed.feed), feed.tap)
+
+
 class Outlet:
     """Everything behind one output: `send` items into it, `finish` at the end.
 
     `channels` by port: one entry named `out` unless the last transform has several ports. A cancelled `send`
-    leaves the rest of what it was delivering, and the next `send` or `finish` delivers it first. Where a
-    transform fails, `culprit` is its name.
+    leaves the rest of what it was delivering, and the next `send` or `finish` delivers it first. `readers` are
+    the channels of all ports. Where a transform fails, `culprit` is its name.
     """
 
     def __init__(self, steps: Sequence[Step], channels: Mapping[str, Sequence[Channel]]) -> None:
@@ -62,8 +81,10 @@ class Outlet:
         self.channels = {port: list(each) for port, each in channels.items()}
         self.culprit: str | None = None
         self._feeds = [step.feed() for step in steps]
+        self._taps: list[Channel] = []
+        self._closed = False
         self._main = self.channels[next(iter(self.channels), "out")] if self.channels else []
-        self._readers = [channel for each in self.channels.values() for channel in each]
+        self.readers = [channel for each in self.channels.values() for channel in each]
         self._rest: Iterator[Item | Out] = iter(())
         self._refused: list[tuple[Channel, Item]] = []
         self._busy = False
@@ -108,14 +129,41 @@ class Outlet:
         return refused
 
     def close(self) -> None:
-        """End of the stream for every reader."""
-        for channel in self._readers:
+        """End of the stream for every reader, and every tap."""
+        self._closed = True
+        for channel in (*self.readers, *self._taps):
             channel.close()
+
+    # --- taps: channels that never refuse anything, and count for nobody. Without them nothing is different.
+
+    def attach(self, tap: Channel, place: Channel | str) -> bool:
+        """Give `tap` what goes to the channel `place`, or into the step of that name. False where it has none."""
+        for beside in self.channels.values():
+            if place in beside:
+                beside.append(tap)
+                break
+        else:
+            number = next((number for number, step in enumerate(self.steps) if step.name == place), None)
+            if number is None:
+                return False
+            self._feeds[number] = _Tapped(self._feeds[number], tap)
+        self._taps.append(tap)
+        if self._closed:
+            tap.close()
+        return True
+
+    def detach(self, tap: Channel) -> None:
+        """Undo `attach`. What is on its way through the steps may still be offered to it."""
+        self._taps.remove(tap)
+        for beside in self.channels.values():
+            if tap in beside:
+                beside.remove(tap)
+        self._feeds = [_without(tap, feed) for feed in self._feeds]
 
     @property
     def read(self) -> bool:
         """Whether anybody was connected, and still is."""
-        return any(not channel.left for channel in self._readers)
+        return any(not channel.left for channel in self.readers)
 
     @staticmethod
     def _through(item: Item | Out, feeds: Sequence[Feed]) -> Iterator[Item | Out]:
@@ -146,7 +194,7 @@ class Outlet:
             else:
                 self._offer(self._main, given)
         self._busy = False
-        if self._readers and all(channel.left for channel in self._readers):
+        if self.readers and all(channel.left for channel in self.readers):
             raise ReaderGone
 
     def _offer(self, channels: Sequence[Channel], item: Item) -> None:

@@ -28,10 +28,15 @@ class Task:
     nature: Nature
     runs: Mapping[str, Sequence[str]]
 
+    @property
+    def stages(self) -> Sequence[str]:
+        """The head, and all that is fused behind it."""
+        return [self.head, *(name for run in self.runs.values() for name in run)]
+
     def __str__(self) -> str:
         """`talk > pcm > blocks`, or with ports: `interpreter (audio: > loud; text)`."""
         if len(self.runs) <= 1:
-            return " > ".join([self.head, *(name for run in self.runs.values() for name in run)])
+            return " > ".join(self.stages)
         ports = "; ".join(" > ".join([f"{port}:", *run]) if run else port for port, run in self.runs.items())
         return f"{self.head} ({ports})"
 

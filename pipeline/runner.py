@@ -8,12 +8,13 @@ run in the same way, so that sinks make their files whole, and is raised at the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import anyio
 from attrs import define
 
 from pipeline.channels import Channel, Inlet, ReaderGone
+from pipeline.expand import renamed
 from pipeline.graph import Graph
 from pipeline.items import Audio, Item, Text
 from pipeline.ledger import EdgeLine, Report, StageLine, Tally
@@ -21,11 +22,15 @@ from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
 from pipeline.plan import Plan, Task, make_plan
 from pipeline.stage import Actor, Inbox, Join, Transform
+from pipeline.tapping import TAPPED_ITEMS, Tapped, edge_named
 
-__all__ = ["Execution", "run"]
+__all__ = ["Execution", "Waits", "run"]
 
 DRAIN_S = 30.0
 """How long a stopped run may take to deliver what is under way."""
+
+Waits = Literal["", "input", "room"]
+"""What a stage's task waits for: an item on an empty edge, room on a full one, or nothing that can be told."""
 
 
 async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
@@ -108,6 +113,15 @@ class _Running:
         """The stage that failed: a fused one, or else the head."""
         return next((outlet.culprit for outlet in self.outlets.values() if outlet.culprit), self.task.head)
 
+    @property
+    def waits(self) -> Waits:
+        """A full edge comes first: it is what holds up the others. A model, a device and a clock are not known."""
+        if any(channel.room.waited_for for outlet in self.outlets.values() for channel in outlet.readers):
+            return "room"
+        if any(channel.ready.waited_for for channels in self.channels.values() for channel in channels):
+            return "input"
+        return ""
+
     def leave(self) -> None:
         """Read no more: what still waits for it counts as declined."""
         for channels in self.channels.values():
@@ -139,7 +153,7 @@ async def _join(stage: Join, channels: Mapping[str, Sequence[Channel]], outlet: 
 
 
 class Execution:
-    """One run of a graph: `run` it, and meanwhile `stop`, `cancel` or ask for a `report`."""
+    """One run of a graph: `run` it, and meanwhile `stop`, `cancel`, `tap` an edge or ask for a `report`."""
 
     def __init__(self, graph: Graph, *, drain_s: float = DRAIN_S) -> None:
         """Raises: GraphError where the graph cannot run."""
@@ -151,10 +165,10 @@ class Execution:
         self._running = [self._prepare(task) for task in self.plan.tasks]
         self._scope: anyio.CancelScope | None = None
         self._faults: list[Exception] = []
-        self._started = 0.0
+        self._started: float | None = None
         self._ended: float | None = None
         self._in_flight: dict[Edge, int] = {}
-        self._stopped = False
+        self._stopped = self._cancelled = False
 
     async def run(self) -> Report:
         """Run until the sources end, or until stopped. Once only; see `pipeline.runner.run` for what it raises."""
@@ -163,6 +177,7 @@ class Execution:
             self._meet()
             await self._probe()
             with anyio.CancelScope() as self._scope:
+                self._bound()
                 async with anyio.create_task_group() as tasks:
                     for running in self._running:
                         tasks.start_soon(self._watch, running, name=running.task.head)
@@ -198,6 +213,7 @@ class Execution:
                 await anyio.to_thread.run_sync(probe)
             except Exception as fault:
                 self._note(fault, name)
+                self._faults.append(fault)
                 raise
 
     def stop(self) -> None:
@@ -205,17 +221,47 @@ class Execution:
         if self._stopped:
             return
         self._stopped = True
-        if self._scope is not None:
-            self._scope.deadline = anyio.current_time() + self._drain_s
+        self._bound()
         for running in self._running:
             if running.scope is not None:
                 running.scope.cancel()
 
     def cancel(self) -> None:
         """End at once."""
-        self._stopped = True
-        if self._scope is not None:
+        self._stopped = self._cancelled = True
+        self._bound()
+
+    def _bound(self) -> None:
+        """Bring what was asked for, perhaps before anything ran, upon the scope that everything runs in."""
+        if self._scope is None:
+            return
+        if self._stopped:
+            self._scope.deadline = anyio.current_time() + self._drain_s
+        if self._cancelled:
             self._scope.cancel()
+
+    @property
+    def state(self) -> str:
+        """`waiting` before the run, then `running`, perhaps `stopping`; at last `done` or `failed`."""
+        if self._ended is not None:
+            return "failed" if self._faults else "done"
+        if self._started is None:
+            return "waiting"
+        return "stopping" if self._stopped else "running"
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, in whatever way."""
+        return self._ended is not None
+
+    @property
+    def edges(self) -> Sequence[Edge]:
+        """Those with a channel, and then those that are function calls."""
+        return [*self.plan.edges, *self.plan.fused]
+
+    def waits(self) -> Mapping[str, Waits]:
+        """What each stage waits for at this moment. Fused stages share a task, and so the answer."""
+        return {name: running.waits for running in self._running for name in running.task.stages}
 
     @property
     def waiting_for(self) -> list[str]:
@@ -238,6 +284,17 @@ class Execution:
             if (newest := tally.newest) is not None
         }
 
+    def tap(self, edge: str, *, items: int = TAPPED_ITEMS) -> Tapped:
+        """Watch what passes along `edge` from now on; before, during or after the run. See `edge_named` for names.
+
+        Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
+        Raises: UnknownEdge.
+        """
+        found = edge_named(edge, self.edges, self.plan.outputs, renamed(self.graph.nodes))
+        place = self._channels.get(found, found.consumer)
+        outlets = [outlet for running in self._running for outlet in running.outlets.values()]
+        return Tapped(found, items, place, outlets)
+
     def report(self) -> Report:
         """What became of everything so far; after the end, for good."""
         now = self._ended if self._ended is not None else anyio.current_time()
@@ -247,7 +304,7 @@ class Execution:
             stages=tuple(self._stage_lines(edges)),
             edges=tuple(edges),
             media_s=self._media_s(),
-            wall_s=now - self._started,
+            wall_s=now - self._started if self._started is not None else 0.0,
             stopped=self._stopped,
         )
 
@@ -324,6 +381,8 @@ class Execution:
 
     def _dispose(self) -> None:
         """Close every channel, and count what was cut off: in the channels, and in the hands of their writers."""
+        for running in self._running:
+            running.close()
         self._in_flight = {edge: channel.dispose() for edge, channel in self._channels.items()}
         for running in self._running:
             for outlet in running.outlets.values():
@@ -378,7 +437,7 @@ class Execution:
         )
 
     def _stage_lines(self, edges: Sequence[EdgeLine]) -> list[StageLine]:
-        states = {name: running.state for running in self._running for name in _names(running.task)}
+        states = {name: running.state for running in self._running for name in running.task.stages}
         return [_stage_line(node, states[name], edges) for name, node in self.plan.nodes.items()]
 
 
@@ -395,7 +454,3 @@ def _stage_line(node: Node, state: str, edges: Sequence[EdgeLine]) -> StageLine:
         counts=dict(stage.counts()) if hasattr(stage, "counts") else {},
         status=getattr(stage, "status", ""),
     )
-
-
-def _names(task: Task) -> list[str]:
-    return [task.head, *(name for run in task.runs.values() for name in run)]

@@ -261,10 +261,10 @@ def parse_duration(text: str) -> Duration:
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A stage that can lose sound of its own: an overrun microphone, a truncated file."""
+    """A stage that can lose sound or texts of its own: an overrun microphone, a truncated file, a dead service."""
 
     def losses(self) -> Mapping[str, int]:
-        """Sample-frames lost so far, by reason."""
+        """Sample-frames lost so far, by reason; a reason that ends in `, texts` counts texts."""
 
 
 @runtime_checkable

@@ -41,6 +41,7 @@ BUILT_IN: Mapping[str, str] = {
     "speaker": "stages.speaker:Speaker",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",
+    "post_captions": "stages.post_captions:PostCaptions",
     "jsonl": "stages.jsonl:Jsonl",
     "console": "stages.console:Console",
     "tap": "stages.tap:Tap",

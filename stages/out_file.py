@@ -21,7 +21,7 @@ from attrs import define
 
 from pipeline.stage import StageError
 
-__all__ = ["OutFile", "line_writer", "named", "out_file", "print_line", "sayable"]
+__all__ = ["OutFile", "line_writer", "named", "out_file", "print_line", "replace_file", "sayable"]
 
 
 def named(*suffixes: str) -> Callable[[Path], str | None]:
@@ -44,6 +44,23 @@ def out_file(path: Path) -> Iterator[OutFile]:
         raise _unwritable(path, error) from error
     with raw:
         yield OutFile(path, raw)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Have `path` hold `data` instead of what it held: who reads it sees all of the one or of the other.
+
+    Raises: StageError where that cannot be; then it holds what it held.
+    """
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        raise StageError(f"cannot write {str(path)!r}: only a file can be replaced as a whole")
+    new = place.with_name(f".{place.name}.new")
+    try:
+        new.write_bytes(data)
+        new.replace(place)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,9 +13,9 @@ from attrs import define, field
 
 from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Audio
-from pipeline.stage import Inbox, Outbox, between, option
+from pipeline.stage import Duration, Inbox, Outbox, between, option
 from stages.captions.cues import Cue, Cues, srt, vtt
-from stages.out_file import named, out_file
+from stages.out_file import named, out_file, replace_file
 
 __all__ = ["Subtitles"]
 
@@ -24,6 +26,11 @@ class Subtitles:
 
     Each is written as soon as it is certain, so that a killed process leaves a file that a player opens. The
     rules, and where they come from, stand in `stages.captions.cues`.
+
+    A `.vtt` is a live file: its header is there from the start, a caption is added in one piece, and what was
+    written never changes, so that others may read it, or follow it, while it grows. A caption is certain when the
+    next utterance begins, or about a second into the silence behind it. For a player that loads the file again
+    and again, over hours, `keep` holds it short.
     """
 
     path: Path = option(
@@ -47,6 +54,12 @@ class Subtitles:
         "17, or 20 in English, 12 in Korean, 9 in Chinese, 4 in Japanese",
         check=between(1, 100, "characters a second"),
     )
+    keep: Duration | None = option(
+        None,
+        help="only the captions of so long a time, such as 60s; the file is then replaced with each, as a whole; "
+        "left out: all, and the file grows",
+        check=between(1, 86400, "s"),
+    )
     _cues: Cues | None = field(init=False, default=None)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(TEXT)}
@@ -63,21 +76,57 @@ class Subtitles:
             gap_ms=self.gap_ms,
             max_cps=self.max_cps,
         )
-        is_vtt = self.path.suffix.lower() == ".vtt"
-        numbers = itertools.count(1)
-
-        def write(some: Iterable[Cue]) -> None:
-            for cue in some:
-                file.append((vtt(cue) if is_vtt else srt(cue, next(numbers))).encode())
-
-        with out_file(self.path) as file:
-            file.append(b"WEBVTT\n\n" if is_vtt else b"")
+        opened = _growing(self.path) if self.keep is None else _rolling(self.path, round(self.keep * 1000))
+        with opened as put:
             try:
                 async for item in inbox:
                     if not isinstance(item, Audio):
-                        write(cues.feed(item))
+                        _put_all(put, cues.feed(item))
             finally:  # cut off, too, the last utterance is worth having
-                write(cues.flush())
+                _put_all(put, cues.flush())
 
     def counts(self) -> Mapping[str, int]:
         return self._cues.counts() if self._cues else {}
+
+
+# --- the file
+
+_Put = Callable[[Cue], None]
+
+
+@contextmanager
+def _growing(path: Path) -> Iterator[_Put]:
+    """`path`, open; each cue goes behind the others."""
+    header, numbers = _header(path), itertools.count(1)
+    with out_file(path) as file:
+        file.append(header)
+        yield lambda cue: file.append(_block(path, cue, next(numbers)))
+
+
+@contextmanager
+def _rolling(path: Path, keep_ms: int) -> Iterator[_Put]:
+    """`path`, replaced with each cue; in it are those that are seen in the last `keep_ms`."""
+    header, window = _header(path), deque[Cue]()
+
+    def put(cue: Cue) -> None:
+        window.append(cue)
+        while window[0].end_ms < cue.end_ms - keep_ms:
+            window.popleft()
+        blocks = (_block(path, each, number) for number, each in enumerate(window, 1))
+        replace_file(path, header + b"".join(blocks))
+
+    replace_file(path, header)
+    yield put
+
+
+def _header(path: Path) -> bytes:
+    return b"WEBVTT\n\n" if path.suffix.lower() == ".vtt" else b""
+
+
+def _block(path: Path, cue: Cue, number: int) -> bytes:
+    return (vtt(cue) if path.suffix.lower() == ".vtt" else srt(cue, number)).encode()
+
+
+def _put_all(put: _Put, cues: Iterable[Cue]) -> None:
+    for cue in cues:
+        put(cue)

@@ -176,7 +176,7 @@ def test_every_loss_in_the_report_is_told() -> None:
     ]
     stages = (
         StageLine("b", "x", "done", 0, {}, losses={"overrun": 80, "none": 0}),
-        StageLine("z", "x", "done", 0, {}, losses={"odd": 3}),
+        StageLine("z", "x", "done", 0, {}, losses={"odd": 3, "late, texts": 1}),
     )
     full = report(*edges, stages=stages)
     assert [(loss.where, loss.amount) for loss in losses(full)] == [
@@ -185,6 +185,7 @@ def test_every_loss_in_the_report_is_told() -> None:
         ("b -> c", "0.500 s"),
         ("b", "0.010 s"),
         ("z", "3 frames"),
+        ("z", "1 text"),
     ]
     assert len(losses(full)) == len(full.lost)
 

@@ -15,6 +15,7 @@ from pipeline.load import load_file
 from pipeline.runner import run
 from pipeline.stage import StageError
 from stages import KINDS
+from tests.caption_service import CANARY, caption_service
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
 from tests.serve_server import server
@@ -99,6 +100,22 @@ def test_call_translates_both_ways(tmp_path: Path) -> None:
     assert soundfile.info(there).duration == pytest.approx(30.3, abs=2)
     assert soundfile.info(here).duration == pytest.approx(39.2, abs=2)
     assert report.media_s == pytest.approx(39.2, abs=0.1)
+
+
+def test_live_captions_are_posted_and_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    short, live = tmp_path / "short.wav", tmp_path / "live.vtt"
+    soundfile.write(short, soundfile.read(EN_DEMO, frames=40000, dtype="int16")[0], 16000)
+    with caption_service() as service:
+        options = {"input": short, "url": service.address, "subtitles": live, "engine": "echo"}
+        report = go(loaded("live-captions", **options))
+    assert [post.body.partition("\n")[2] for post in service.posts()] == [
+        "[pt-br] utterance 1, 2.0 s\n",
+        "[pt-br] utterance 2, 0.5 s\n",
+    ]
+    assert [post.number for post in service.posts()] == [1, 2]
+    assert [cue.lines for cue in parse(live)] == [("[pt-br] utterance 1, 2.0 s",), ("[pt-br] utterance 2, 0.5 s",)]
+    assert CANARY not in repr(report)
 
 
 @pytest.mark.anyio

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Each module may import those before it, and no others of `pipeline`. The two ends of the product, the command
-# line and the server, may import everything, and nothing imports them.
+# Each module may import those before it, and no others of `pipeline`. The ends of the product, the command line,
+# the server and the control socket, may import everything, and nothing below imports them.
 LAYERS = (
     "items caps problems",
     "stage page",
@@ -19,11 +19,12 @@ LAYERS = (
     "check forms",
     "expand channels options reading",
     "graph outlet kinds params",
-    "plan masking build",
+    "plan masking build tapping",
     "load",
     "runner schema",
+    "snapshot watched",
 )
-ENDS = ("cli", "serve", "__main__", "__init__")
+ENDS = ("cli", "serve", "control", "__main__", "__init__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
 FOR_STAGES = {"items", "caps", "stage"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -169,6 +170,45 @@ def test_a_client_is_told_what_was_wrong(frame: str, opening: bool, code: str, p
 def test_too_large_an_append_is_refused() -> None:
     with pytest.raises(RemoteProtocolError, match="at most 262144 bytes"):
         parse_client(dump_client(Append(bytes(APPEND_LIMIT_BYTES + 2))))
+
+
+APPENDS = [
+    '{"type": "input_audio_buffer.append", "audio": "AAABAAIA"}',
+    '{"type":"input_audio_buffer.append","audio":"AAABAAI="}',
+]
+
+
+def answer_to(frame: str, read: Callable[[str], object]) -> object:
+    """The message in `frame`, or the code and the field of what is wrong."""
+    try:
+        return read(frame)
+    except RemoteProtocolError as wrong:
+        return wrong.code, wrong.param
+
+
+@given(st.sampled_from(APPENDS), st.randoms(use_true_random=False))
+def test_the_short_way_to_an_append_takes_what_the_long_way_takes(frame: str, dice: random.Random) -> None:
+    """A blank before it makes any frame take the long way, and changes nothing in JSON."""
+    hostile = mutated(frame, dice)
+    assert answer_to(hostile, parse_client) == answer_to(f" {hostile}", parse_client)
+
+
+@pytest.mark.parametrize("frame", APPENDS)
+def test_an_append_that_lacks_anything_is_refused(frame: str) -> None:
+    assert isinstance(parse_client(frame), Append)
+    whole = json.loads(frame)["audio"]
+    for wrong in (
+        *(frame[:end] for end in range(len(frame))),
+        frame.replace(whole, ""),
+        frame.replace(whole, whole[:3]),
+        frame.replace(whole, f"{whole}="),
+        frame.replace(whole, '", "audio": "AAAA'),
+        frame.replace(whole, "AAA\\u0041"),
+        frame.replace(f'"{whole}"', '"'),
+        frame.replace(whole, "\ud800"),
+        f"{frame}}}",
+    ):
+        assert answer_to(wrong, parse_client) == answer_to(f" {wrong}", parse_client)
 
 
 def test_the_retired_names_of_modes_are_understood() -> None:

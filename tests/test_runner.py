@@ -145,6 +145,17 @@ async def test_stopping_drains_and_flushes(anyio_backend: str) -> None:
     assert execution.waiting_for == []
 
 
+async def test_what_is_stopped_or_cancelled_before_it_runs_ends_at_once(anyio_backend: str) -> None:
+    """A signal can come between the building of a graph and its run."""
+    for end in ("stop", "cancel"):
+        execution = Execution(Graph().add("a", Endless()).add("b", Blocked(), "a"), drain_s=0.0)
+        getattr(execution, end)()
+        with anyio.fail_after(10):
+            report = await execution.run()
+        assert report.stopped
+        assert report.balanced
+
+
 async def test_a_run_that_does_not_drain_is_cut_off_and_says_what_was_in_flight(anyio_backend: str) -> None:
     source = Endless()
     graph = Graph().add("a", source).add("b", Blocked(), Read("a", buffer=Buffer(3)))

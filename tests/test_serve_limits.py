@@ -77,6 +77,13 @@ def test_audio_that_is_too_fast_is_refused() -> None:
     assert (caught.value.event.code, caught.value.event.param) == ("audio_too_fast", "audio")
 
 
+def test_a_flood_of_half_samples_is_too_fast_as_well() -> None:
+    pace = Pace(limit_s=0.1)
+    with pytest.raises(Refusal):
+        for _ in range(5000):
+            pace.add(1 / 2, 0.0)
+
+
 def test_a_pause_saves_nothing_up() -> None:
     pace = Pace(limit_s=2.0)
     pace.add(24000, 0.0)

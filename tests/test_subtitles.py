@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ import pytest
 
 from pipeline.caps import TEXT
 from pipeline.items import Item, Mark, MarkKind, Text
-from pipeline.stage import StageError
+from pipeline.stage import Duration, StageError
 from stages.subtitles import Subtitles
 from tests.cue_checker import check, parse_srt, parse_vtt
 from tests.cue_texts import SAMPLES
-from tests.fakes import FakeInbox, FakeOutbox
+from tests.fakes import FakeInbox, FakeOutbox, small_disk
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +79,71 @@ async def test_cut_off_the_last_text_is_written_all_the_same(tmp_path: Path) -> 
     with pytest.raises(StageError, match="something else"):
         await Subtitles(path=path).run(Broken([Text("Yes, of course.", 0, 1000, "en")]), FakeOutbox())
     assert [cue.lines for cue in parse_srt(path.read_text("utf-8"))] == [("Yes, of course.",)]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+class Watched(FakeInbox):
+    """Reads `path` whenever the stage asks for the next item; what it saw is in `seen`."""
+
+    def __init__(self, path: Path, items: Iterable[Item]) -> None:
+        super().__init__(items)
+        self.path, self.seen = path, list[str]()
+
+    async def __anext__(self) -> Item:
+        self.seen.append(self.path.read_text("utf-8"))
+        return await super().__anext__()
+
+
+async def test_a_live_vtt_can_be_followed(tmp_path: Path) -> None:
+    path = tmp_path / "x.vtt"
+    watched = Watched(path, speech())
+    await Subtitles(path=path).run(watched, FakeOutbox())
+    seen = [*watched.seen, path.read_text("utf-8")]
+    assert seen[0] == "WEBVTT\n\n", "the header is there before anybody speaks"
+    for before, after in itertools.pairwise(seen):
+        assert after.startswith(before)
+    for text in seen:
+        assert text.endswith("\n\n")
+        parse_vtt(text)
+
+
+@pytest.mark.parametrize("name", ["x.vtt", "x.srt"])
+async def test_only_the_last_captions_are_kept_where_that_is_wanted(tmp_path: Path, name: str) -> None:
+    all_of_it, path = tmp_path / f"all-{name}", tmp_path / name
+    parse = parse_vtt if name == "x.vtt" else parse_srt
+    await run(all_of_it, speech(many=20))
+    path.write_text("of an earlier run")
+    path.chmod(0o644)
+    watched = Watched(path, speech(many=20))
+    await Subtitles(path=path, keep=Duration(20)).run(watched, FakeOutbox())
+    assert watched.seen[0] == ("WEBVTT\n\n" if name == "x.vtt" else "")
+    cues = parse(all_of_it.read_text("utf-8"))
+    for text in [*watched.seen, path.read_text("utf-8")]:
+        if kept := parse(text):
+            last = cues.index(kept[-1]) + 1
+            assert kept == [cue for cue in cues[:last] if cue.end_ms >= kept[-1].end_ms - 20_000]
+            assert len(kept) < 10
+    assert kept[-1] == cues[-1]
+    assert names(tmp_path) == {all_of_it.name, path.name}
+
+
+async def test_what_is_no_file_cannot_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x.vtt").mkdir()
+    with pytest.raises(StageError, match="only a file can be replaced"):
+        await run(tmp_path / "x.vtt", speech(), keep=Duration(20))
+    with pytest.raises(StageError, match="there is no folder"):
+        await run(tmp_path / "no" / "x.vtt", speech(), keep=Duration(20))
+
+
+async def test_on_a_full_disk_what_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.vtt"
+    with small_disk(600), pytest.raises(StageError, match="cannot write"):
+        await run(path, speech(many=20), keep=Duration(60))
+    assert parse_vtt(path.read_text("utf-8"))
+    assert names(tmp_path) == {"x.vtt"}
 
 
 async def test_no_text_is_an_empty_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from click.exceptions import Exit as ClickExit
 
 from pipeline.cli.paint import paint
 
-__all__ = ["EXIT_CODES", "Exit", "refuse", "say_error"]
+__all__ = ["EXIT_CODES", "Exit", "refuse", "say_error", "say_warning"]
 
 
 class Exit(IntEnum):
@@ -38,6 +38,11 @@ EXIT_CODES = {
 def say_error(message: str) -> None:
     """One line on standard error."""
     print(f"dragoman: {paint('error:', 'bold red', sys.stderr)} {message}", file=sys.stderr)
+
+
+def say_warning(message: str) -> None:
+    """Likewise, of what does not stop anything."""
+    print(f"dragoman: {paint('warning:', 'bold yellow', sys.stderr)} {message}", file=sys.stderr)
 
 
 def refuse(message: str, code: int = Exit.USAGE) -> ClickExit:

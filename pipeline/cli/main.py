@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from pipeline.cli.exits import EXIT_CODES, Exit, refuse
-from pipeline.cli.serve import serve
+from pipeline.cli.serve import control_option, serve
 
 __all__ = ["cli", "main"]
 
@@ -41,7 +41,7 @@ class Commands(WithExitCodes, click.Group):
 
     HEADINGS: Mapping[str, Sequence[str]] = {
         "Run": ("translate", "listen", "run", "serve"),
-        "Look": ("validate", "graph", "params", "list", "languages", "doctor"),
+        "Look": ("validate", "graph", "params", "list", "languages", "doctor", "top", "tap"),
         "Make": ("new", "schema", "completion"),
     }
 
@@ -98,6 +98,7 @@ def running_options(command: Command) -> Command:
     for option in (
         click.option("--traceback", is_flag=True, help="Show where in the code a stage failed."),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
+        control_option,
         click.option(
             "--drain",
             "drain_s",
@@ -375,6 +376,50 @@ def doctor(as_json: bool) -> None:
     findings = examine()
     show(findings, as_json)
     sys.exit(Exit.OK if all(finding.good or not finding.core for finding in findings) else Exit.FAILED)
+
+
+def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from pipeline.cli.looking import running_names
+
+    return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
+
+
+@cli.command(short_help="Watch graphs that run: queues, drops, who is busy, the newest captions.")
+@click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
+@click.option("--once", is_flag=True, help="One look, as plain lines; so it is anyway where there is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: a snapshot each half second, then the ledger.")
+def top(which: str | None, once: bool, as_json: bool) -> None:
+    """Watch the graphs that run: what each stage does, what waits on each edge, the newest captions.
+
+    Another process runs them: `dragoman run`, `translate` or `serve`, of the same user. NAME is the name of a
+    graph, or a part of it. When the graph ends, its ledger says what became of everything. Ctrl-C ends the
+    watching, and not the graph.
+
+    Example: dragoman run realtime & dragoman top realtime
+    """
+    from pipeline.cli.top import top as watch
+
+    sys.exit(watch(which, once, as_json))
+
+
+@cli.command(short_help="Print what passes along an edge of a graph that runs.")
+@click.argument("edge", metavar="[EDGE]", required=False)
+@click.option("--of", metavar="NAME|PID", help="Of which graph or process.", shell_complete=_complete_running)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, as the stage jsonl writes them.")
+@click.option("--count", metavar="N", type=click.IntRange(min=1), help="Only the next N items.")
+def tap(edge: str | None, of: str | None, as_json: bool, count: int | None) -> None:
+    """Print the items that pass along EDGE, from now on, without slowing the graph that runs.
+
+    An edge goes by the name that reports have for it, `interpreter.text -> captions`, by its ends
+    (`talk>pcm`), by its output (`interpreter.text`), or by the name of a stage. Without EDGE: the edges there
+    are. Texts and marks are printed as they come, of audio the level in each second. What this end is too slow
+    for is left out, and counted.
+
+    Example: dragoman tap interpreter.text --of call
+    """
+    from pipeline.cli.tap import tap as print_items
+
+    sys.exit(print_items(edge, of, as_json, count))
 
 
 @cli.command(short_help="Write a graph from a few words: file//translate//wav.")

@@ -15,14 +15,14 @@ import anyio
 from attrs import frozen
 
 from pipeline.cli import problems as shown
+from pipeline.cli.controlling import control_folder_of
 from pipeline.cli.exits import Exit, refuse, say_error
 from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.keyboard import can_listen, keyboard, pausing
-from pipeline.cli.paint import paint
-from pipeline.cli.summary import Section, losses, summary
+from pipeline.cli.summary import losses, show, summary
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
-from pipeline.cli.watch import Controls, Outcome, View, attend
+from pipeline.cli.watch import Keys, Outcome, View, attend
 from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.problems import GraphError
@@ -41,6 +41,7 @@ class Wishes:
     drain_s: float = DRAIN_S
     quiet: bool = False
     traceback: bool = False
+    control: bool = True
 
 
 def wishes_of(backend: str, output_format: str, report: Path | None, drain_s: float, **more: bool) -> Wishes:
@@ -59,8 +60,9 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
     except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
-    with _stdout_kept_for(lines), looking as view, _controls(graph) as controls:
-        outcome = anyio.run(attend, execution, view, controls, backend=wishes.backend)
+    with _stdout_kept_for(lines), looking as view, _keys(graph) as keys:
+        folder = control_folder_of(wishes.control)
+        outcome = anyio.run(attend, execution, view, folder, keys, backend=wishes.backend)
     return _conclude(graph, outcome, wishes, lines)
 
 
@@ -101,7 +103,7 @@ def _view(graph: Graph, wishes: Wishes, lines: JsonLines | None) -> tuple[View, 
     return ScreenView(), graph
 
 
-def _controls(graph: Graph) -> AbstractContextManager[Controls | None]:
+def _keys(graph: Graph) -> AbstractContextManager[Keys | None]:
     """The keyboard, where there is something that can be paused."""
     if not pausing(node.stage for node in graph.nodes.values()):
         return nullcontext()
@@ -116,7 +118,7 @@ def _conclude(graph: Graph, outcome: Outcome, wishes: Wishes, lines: JsonLines |
     faults = [tell(fault) for fault in outcome.faults]
     code = _exit_code(outcome, faults)
     if lines is None and not wishes.quiet and (report.media_s or not faults):
-        _show(summary(graph, report))
+        show(summary(graph, report), sys.stderr)
     for fault in faults:
         if wishes.traceback:
             print(fault.traceback, file=sys.stderr)
@@ -156,16 +158,6 @@ def _unbalanced(report: Report) -> str:
         for edge in report.edges
         if not edge.balanced
     )
-
-
-def _show(sections: Sequence[Section]) -> None:
-    """The summary, its columns aligned, on standard error."""
-    width = max(len(what) for section in sections for what, told in section.rows if told)
-    for section in sections:
-        style = "bold red" if section.label == "lost" and section.rows[0][1] else "dim"
-        for number, (what, told) in enumerate(section.rows):
-            label = paint(f"{section.label if number == 0 else '':<8}", style, sys.stderr)
-            print(f"{label} {what:<{width}}  {told}".rstrip(), file=sys.stderr)
 
 
 def _write_report(path: Path, told: dict[str, Any]) -> None:

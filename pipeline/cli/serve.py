@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.exits import Exit, refuse
 
-__all__ = ["LIMITS", "serve"]
+__all__ = ["LIMITS", "control_option", "serve"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,6 +27,14 @@ LIMITS = (
     ("--drain", "drain_s", 10.0, "How long sessions may take to end when the server stops."),
 )
 """Option, field of `Limits`, its default there (which would take long to import), and what it is."""
+
+control_option = click.option(
+    "--no-control",
+    "control",
+    flag_value=False,
+    default=True,
+    help="No socket for `dragoman top` and `dragoman tap` to look in by.",
+)
 
 
 def limit_options(command: Command) -> Command:
@@ -76,6 +84,7 @@ def limit_options(command: Command) -> Command:
     help="How much the engine does at a time; else one a core.",
 )
 @limit_options
+@control_option
 @click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop to run on."
 )
@@ -100,6 +109,7 @@ def serve(
     mt_model: Path | None,
     partials_s: float,
     workers: int | None,
+    control: bool,
     backend: str,
     log_level: str,
     **limits: Any,
@@ -119,4 +129,5 @@ def serve(
     models = serving.Local(asr_model, mt_model, partials_s or None)
     service = serving.service_of(serving.engine_of(engine, relay_to, models), keys, workers, limits)
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
-    serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level)
+    folder = serving.control_folder_of(control)
+    serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level, folder)

@@ -14,7 +14,9 @@ from typing import Any
 import anyio
 from attrs import frozen
 
+from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
+from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
@@ -29,6 +31,7 @@ from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
 __all__ = [
     "Local",
     "Place",
+    "control_folder_of",
     "encryption_of",
     "engine_of",
     "is_loopback",
@@ -48,20 +51,30 @@ class Place:
     ssl: tls.SSLContext | None
 
 
-def serve(service: Service, place: Place, loaded: Sequence[SessionConfig], backend: str, log_level: str) -> None:
-    """Serve until a signal comes. `loaded`: what models are loaded for before that."""
+def serve(
+    service: Service,
+    place: Place,
+    loaded: Sequence[SessionConfig],
+    backend: str,
+    log_level: str,
+    control: Path | None = None,
+) -> None:
+    """Serve until a signal comes. `loaded`: what models are loaded for before that.
+
+    By a socket in the folder `control` others may look in; without one, none.
+    """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    anyio.run(_serve, service, place, loaded, backend=backend)
+    anyio.run(_serve, service, place, loaded, control, backend=backend)
 
 
-async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]) -> None:
+async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig], control: Path | None) -> None:
     """Load the models of the sessions `loaded`, and listen until a signal comes."""
     try:
         for session in loaded:
             await service.engine.load(session)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with serving(service, host=place.host, port=place.port, ssl=place.ssl) as server:
-                await _until_stopped(server, signals)
+                await _until_stopped(server, signals, control)
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:
@@ -69,22 +82,25 @@ async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]
         raise refuse(f"cannot listen at {place.host}:{place.port}: {why}", Exit.FAILED) from error
 
 
-async def _until_stopped(server: Server, signals: AsyncIterable[object]) -> None:
+async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:
     keys = server.service.keys
     who = "open" if keys is None else f"{len(keys.names)} keys"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
     async with anyio.create_task_group() as tasks:
+        socket = await listen(server.service.watched, control, tasks, "serve")
         async for _ in signals:
             if server.stopping:
                 server.cut()
             else:
-                tasks.start_soon(_stop, server, tasks.cancel_scope)
+                tasks.start_soon(_stop, server, socket, tasks.cancel_scope)
 
 
-async def _stop(server: Server, scope: anyio.CancelScope) -> None:
+async def _stop(server: Server, socket: ControlSocket | None, scope: anyio.CancelScope) -> None:
     if server.sessions:
         _say(f"stopping: {server.sessions} sessions may end; Ctrl-C again ends them at once")
     await server.stop()
+    if socket is not None:
+        await socket.close()
     scope.cancel()
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
 
 from attrs import frozen
 
+from pipeline.cli.paint import paint
 from pipeline.cli.preflight import opened
 from pipeline.cli.words import plural, seconds, times
 from pipeline.graph import Graph
 from pipeline.ledger import EdgeLine, Report
 
-__all__ = ["Loss", "Section", "losses", "summary"]
+__all__ = ["Loss", "Section", "losses", "outcome", "show", "summary"]
 
 
 @frozen
@@ -47,22 +49,40 @@ def losses(report: Report) -> list[Loss]:
             found.append(Loss(edge.name, "cut off on its way", plural(edge.texts_in_flight, "text")))
     for stage in report.stages:
         rate = next((edge.rate_hz for edge in report.edges if edge.producer == stage.name and edge.rate_hz), 0)
-        found += [Loss(stage.name, why, _amount(count, rate)) for why, count in stage.losses.items() if count]
+        found += [_own(stage.name, why, count, rate) for why, count in stage.losses.items() if count]
     return found
 
 
 def summary(graph: Graph, report: Report) -> list[Section]:
     """The whole summary, top to bottom, without the parts that are empty."""
+    return [*_full([Section("wrote", list(_written(graph, report)))]), *outcome(report)]
+
+
+def outcome(report: Report) -> list[Section]:
+    """The part of the summary that needs no graph: pace, losses, figures."""
     pace = f"{seconds(report.media_s)} in {seconds(report.wall_s)}"
     counts = [(stage.name, told) for stage in report.stages if (told := _counts(stage.counts))]
     sections = [
-        Section("wrote", list(_written(graph, report))),
         Section("heard", [(pace, f"{times(report.times_realtime)} real time")]),
         Section(
             "lost", [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)] or [("nothing", "")]
         ),
         Section("counted", counts),
     ]
+    return _full(sections)
+
+
+def show(sections: Sequence[Section], stream: TextIO) -> None:
+    """The sections on `stream`, their columns aligned."""
+    width = max(len(what) for section in sections for what, told in section.rows if told)
+    for section in sections:
+        style = "bold red" if section.label == "lost" and section.rows[0][1] else "dim"
+        for number, (what, told) in enumerate(section.rows):
+            label = paint(f"{section.label if number == 0 else '':<8}", style, stream)
+            print(f"{label} {what:<{width}}  {told}".rstrip(), file=stream)
+
+
+def _full(sections: Sequence[Section]) -> list[Section]:
     return [section for section in sections if section.rows]
 
 
@@ -73,6 +93,12 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _policy(edge: EdgeLine) -> str:
     return f"the edge was full ({edge.policy})"
+
+
+def _own(stage: str, why: str, count: int, rate_hz: int) -> Loss:
+    """What a stage lost itself: texts where it says so, else sound."""
+    reason = why.removesuffix(", texts")
+    return Loss(stage, reason, _amount(count, rate_hz) if reason == why else plural(count, "text"))
 
 
 def _amount(frames: int, rate_hz: int) -> str:

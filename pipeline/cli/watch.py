@@ -6,19 +6,22 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 from attrs import define, evolve, frozen
 
+from pipeline.cli.controlling import listen
 from pipeline.cli.exits import Exit
 from pipeline.items import Text
 from pipeline.ledger import EdgeLine, Report
 from pipeline.runner import Execution
 from pipeline.stage import StageError
+from pipeline.watched import Watched
 
-__all__ = ["Controls", "Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
+__all__ = ["Keys", "Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
 
 
 @frozen
@@ -147,7 +150,7 @@ class Outcome:
     interrupts: int
 
 
-class Controls(Protocol):
+class Keys(Protocol):
     """What a person may do to a run while it goes on, besides interrupting it."""
 
     async def obey(self, execution: Execution, view: View) -> None:
@@ -158,19 +161,29 @@ class Controls(Protocol):
         """Leave everything as it was. The process ends at once after that."""
 
 
-async def attend(execution: Execution, view: View, controls: Controls | None = None) -> Outcome:
-    """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once."""
+async def attend(
+    execution: Execution, view: View, control: Path | None = None, keys: Keys | None = None
+) -> Outcome:
+    """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once.
+
+    Others may look on by a socket in the folder `control`; without one, none. `keys` may pause it.
+    """
     faults: list[Exception] = []
-    interrupts = _Interrupts(execution, view, controls)
+    interrupts = _Interrupts(execution, view, keys)
+    watched = Watched()
     async with anyio.create_task_group() as tasks:
         await tasks.start(interrupts.listen)
-        if controls is not None:
-            tasks.start_soon(controls.obey, execution, view)
+        if keys is not None:
+            tasks.start_soon(keys.obey, execution, view)
         tasks.start_soon(_look, execution, view, faults)
+        socket = await listen(watched, control, tasks, "run")
         try:
-            await execution.run()
+            with watched.running(execution.graph.name, execution):
+                await execution.run()
         except Exception as fault:  # noqa: BLE001 - every fault of a stage is told, and ends in an exit code
             faults += _leaves(fault)
+        if socket is not None:
+            await socket.close()
         tasks.cancel_scope.cancel()
     return Outcome(execution.report(), faults, interrupts.count)
 
@@ -195,7 +208,7 @@ class _Interrupts:
 
     execution: Execution
     view: View
-    controls: Controls | None = None
+    keys: Keys | None = None
     count: int = 0
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -214,8 +227,8 @@ class _Interrupts:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
-            if self.controls is not None:
-                self.controls.restore()
+            if self.keys is not None:
+                self.keys.restore()
             os._exit(Exit.INTERRUPTED)
 
 

@@ -23,8 +23,11 @@ from stages.translate.realtime.events import SAMPLE_RATE_HZ
 __all__ = ["Ears", "Intake"]
 
 BLOCK_FRAMES = SAMPLE_RATE_HZ // 10
+_BLOCK_BYTES = 2 * BLOCK_FRAMES
 _REMEMBERED_S = 120
 """How long it is known when a frame came: a response later than that is not worth a finer measure."""
+_STEP_S = 0.01
+"""And how finely, so that a flood of tiny messages leaves no more behind than others."""
 
 
 @define
@@ -35,11 +38,16 @@ class Intake:
     """Nothing more comes, or counts: what still does is thrown away, and counted."""
     turning: bool = field(init=False, default=False)
     """The graph that listens shall end as soon as no utterance is going on."""
+    away: bool = field(init=False, default=False)
+    """The client has been cut off, and will send the rest when it is back: its silence means nothing."""
     unheard_s: float = field(init=False, default=0.0)
     """What came too late."""
     position: int = field(init=False, default=0)
     """The frame that is taken next."""
-    _bytes: bytearray = field(init=False, factory=bytearray)
+    _pieces: deque[bytes] = field(init=False, factory=deque)
+    """What is held, mostly as it came: a client that sends blocks of 100 ms has nothing copied."""
+    _bytes: int = field(init=False, default=0)
+    """In `_pieces`."""
     _came: deque[tuple[int, float]] = field(init=False, factory=deque)
     _more: anyio.Event = field(init=False, factory=anyio.Event)
     _room: anyio.Event = field(init=False, factory=anyio.Event)
@@ -49,7 +57,11 @@ class Intake:
         if self.closed:
             self.unheard_s += len(data) / 2 / SAMPLE_RATE_HZ
             return
-        self._bytes += data
+        if not data:
+            return
+        self._hold(data)
+        if self._came and now - now % _STEP_S <= self._came[-1][1]:
+            self._came.pop()
         self._came.append((self.end, now))
         while self._came[0][1] < now - _REMEMBERED_S:
             self._came.popleft()
@@ -58,7 +70,7 @@ class Intake:
     @property
     def end(self) -> int:
         """The frame that comes next."""
-        return self.position + len(self._bytes) // 2
+        return self.position + self._bytes // 2
 
     @property
     def held_s(self) -> float:
@@ -73,19 +85,46 @@ class Intake:
 
     def take(self) -> Audio | None:
         """The next 100 ms, or less; None where there is nothing yet."""
-        size = min(len(self._bytes) // 2, BLOCK_FRAMES) * 2
+        size = min(self._bytes // 2, BLOCK_FRAMES) * 2
         if not size:
             return None
-        samples = np.frombuffer(bytes(self._bytes[:size]), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
-        del self._bytes[:size]
+        samples = np.frombuffer(self._cut(size), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
         audio = Audio(samples, self.position, SAMPLE_RATE_HZ)
         self.position = audio.end
         self._room.set()
         return audio
 
+    def _hold(self, data: bytes) -> None:
+        """Keep `data` behind the rest, in pieces that are neither tiny nor much longer than a block."""
+        self._bytes += len(data)
+        if self._pieces and len(self._pieces[-1]) < _BLOCK_BYTES:
+            data = self._pieces.pop() + data
+        if len(data) <= _BLOCK_BYTES:
+            self._pieces.append(data)
+        else:
+            self._pieces.extend(data[begin : begin + _BLOCK_BYTES] for begin in range(0, len(data), _BLOCK_BYTES))
+
+    def _cut(self, size: int) -> bytes:
+        """The first `size` bytes of what is held."""
+        self._bytes -= size
+        data = self._pieces.popleft()
+        while len(data) < size:
+            data += self._pieces.popleft()
+        if len(data) > size:
+            self._pieces.appendleft(data[size:])
+        return data[:size]
+
     def turn(self) -> None:
         """Let the graph that listens end; the next one sets `turning` back."""
         self.turning = True
+        self._more.set()
+
+    def move(self, away: bool) -> None:
+        """The client has been cut off, or is back; then it begins with a whole sample."""
+        self.away = away
+        if self._bytes % 2:
+            self._bytes -= 1
+            self._pieces.append(self._pieces.pop()[:-1])
         self._more.set()
 
     def close(self) -> None:
@@ -130,12 +169,12 @@ class Ears:
                 await outbox.send(audio)
             elif self.intake.closed:
                 return
-            elif await self._patiently(None if flushed else self.silence_s):
+            elif await self._patiently(None if flushed or self.intake.away else self.silence_s):
                 flushed = True
                 await outbox.send(Mark(MarkKind.FLUSH, self.intake.position, SAMPLE_RATE_HZ))
 
     async def _patiently(self, timeout_s: float | None) -> bool:
-        """Wait for more; whether that took too long."""
+        """Wait for more; whether that took too long of somebody who could have sent it."""
         with anyio.move_on_after(timeout_s) as waiting:
             await self.intake.more()
-        return waiting.cancelled_caught
+        return waiting.cancelled_caught and not self.intake.away

@@ -25,11 +25,12 @@ __all__ = ["Interpretation"]
 
 @define(eq=False)
 class Interpretation:
-    """Runs graphs on what `intake` gets, and tells what comes out of them by `tell`."""
+    """Runs graphs on what `intake` gets, and tells what comes out of them by `tell`; `name` is the session's."""
 
     service: Service
     config: SessionConfig
     tell: Callable[[Payload], Awaitable[None]]
+    name: str = "session"
     intake: Intake = field(init=False, factory=Intake)
     seat: Seat = field(init=False)
     _detection: Detection | None = field(init=False, default=None)
@@ -86,7 +87,8 @@ class Interpretation:
         for stage in self._stages:
             if hasattr(stage, "limiter"):
                 stage.limiter = self.seat
-        await execution.run()
+        with self.service.watched.running(self.name, execution):
+            await execution.run()
 
     def _graph(self, config: SessionConfig) -> Graph:
         ears = Ears(intake=self.intake, silence_s=self.service.silence_s, ongoing=self._speaking)
@@ -101,7 +103,7 @@ class Interpretation:
             begun=lambda modality, utterance: watch.begun(modality, utterance, anyio.current_time()),
             over=watch.over,
         )
-        lock = anyio.Lock()
+        lock = anyio.Lock(fast_acquire=True)
         for port in _ports(config):
             voice = Voice(port=port, responses=responses, send=self.tell, lock=lock)
             graph.add(port, voice, reads=f"interpreter.{port}")

@@ -46,6 +46,10 @@ class Limits:
     """How long a client may take to read what is sent to it."""
     drain_s: float = 10.0
     """How long what is under way may take when a session or the server ends."""
+    resume_s: float = 30.0
+    """How long the session of a client that was cut off is kept for it; meanwhile it counts as one."""
+    resume_bytes: int = 4 << 20
+    """How much that it was told, or is to be told, is kept: a minute and a half of speech."""
     mistakes: int = 100
     """Messages in error that a session may be ahead of its good ones."""
 
@@ -111,10 +115,12 @@ class Pace:
 
     limit_s: float
     _begun: float | None = field(init=False, default=None)
-    _frames: int = field(init=False, default=0)
+    _frames: float = field(init=False, default=0.0)
 
-    def add(self, frames: int, now: float) -> float:
+    def add(self, frames: float, now: float) -> float:
         """Count `frames` at 24 kHz that have come `now`; the seconds that they are ahead. Raises: Refusal.
+
+        Half a sample counts as well, else a flood of them would be none.
 
         A client that pauses does not save up: it is never more than nothing behind.
         """

@@ -72,7 +72,8 @@ class Server:
         self._sessions.add(session)
         try:
             code = await session.run()
-            self.service.metrics.ended.labels(code).inc()
+            if code is not None:
+                self.service.metrics.ended.labels(code).inc()
         finally:
             self._sessions.discard(session)
             self._left.set()

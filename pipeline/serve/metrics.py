@@ -21,6 +21,9 @@ class Metrics:
         self.ended = Counter(
             "dragoman_sessions_ended", "Sessions that are over, by close code.", ["code"], registry=registry
         )
+        self.resumed = Counter(
+            "dragoman_sessions_resumed", "Times that a session went on after a cut.", registry=registry
+        )
         self.audio_s = Counter("dragoman_audio_seconds", "Audio that was taken, in seconds.", registry=registry)
         self.utterances = Counter("dragoman_utterances", "Utterances that were transcribed.", registry=registry)
         self.first = {

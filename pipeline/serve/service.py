@@ -13,6 +13,8 @@ from pipeline.serve.keys import Keys
 from pipeline.serve.limits import Admission, Limits, Refusal, full
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.turns import Turns
+from pipeline.serve.wires import Kept
+from pipeline.watched import Watched
 from stages.translate.realtime.events import ErrorEvent
 
 __all__ = ["Service"]
@@ -37,6 +39,9 @@ class Service:
     metrics: Metrics = field(init=False, factory=Metrics)
     admission: Admission = field(init=False)
     turns: Turns = field(init=False)
+    watched: Watched = field(init=False, factory=Watched)
+    """The graphs of its sessions, by the sessions' names, for whoever looks on."""
+    kept: Kept = field(init=False, factory=Kept)
 
     def __attrs_post_init__(self) -> None:
         self.admission = Admission(self.limits)

@@ -1,4 +1,4 @@
-"""One session: a socket on one side, an interpretation on the other, and the rules between them.
+"""One session: a client on one side, an interpretation on the other, and the rules between them.
 
 Three tasks, and one end: one listens to the client, one watches the clock, one interprets. Whichever finds the
 end first says why (`_end`) and cancels the others. The last words are said after that, when nobody else speaks.
@@ -17,6 +17,7 @@ from pipeline.serve.limits import GOING_AWAY, Manners, Pace, Refusal, full
 from pipeline.serve.opening import changed, opened
 from pipeline.serve.service import Service
 from pipeline.serve.sockets import Socket, SocketGone
+from pipeline.serve.wires import Wire, Wires
 from pipeline.stage import StageError
 from stages.translate.realtime.events import (
     SAMPLE_RATE_HZ,
@@ -26,6 +27,8 @@ from stages.translate.realtime.events import (
     IgnoreForDetection,
     Payload,
     RemoteProtocolError,
+    Resume,
+    Resumption,
     SessionConfig,
     SessionCreated,
     SessionStarting,
@@ -45,12 +48,18 @@ INTERNAL = 1011
 
 @define(eq=False)
 class Session:
-    """A connection from its first message to its close. `run` it; meanwhile `stop`, then perhaps `cut` it."""
+    """A connection from its first message to its close. `run` it; meanwhile `stop`, then perhaps `cut` it.
+
+    One whose client was cut off may go on over another connection, and that one's session is none of its own.
+    """
 
     socket: Socket
     service: Service
     name: str = field(init=False)
-    _protocol: ServerProtocol = field(init=False, factory=ServerProtocol)
+    _wires: Wires = field(init=False)
+    _token: str = field(init=False, default="", repr=False)
+    _taken_over: bool = field(init=False, default=False)
+    """Its connection is that of another session, which says when it ends."""
     _manners: Manners = field(init=False)
     _pace: Pace = field(init=False)
     _scope: anyio.CancelScope = field(init=False, factory=anyio.CancelScope)
@@ -63,15 +72,28 @@ class Session:
         self.name = self.service.new_id()
         self._manners = Manners(self.service.limits.mistakes)
         self._pace = Pace(self.service.limits.ahead_s)
+        wire = Wire(self.socket, ServerProtocol())
+        self._wires = Wires(wire, self.service.limits, self._greeting, self._moved)
 
-    async def run(self) -> int:
-        """Serve the client until one of the two ends it; the close code. Raises nothing but cancellation."""
+    async def run(self) -> int | None:
+        """Serve the client until one of the two ends it; the close code. Raises nothing but cancellation.
+
+        None for a connection over which another session went on.
+        """
+        try:
+            return await self._run()
+        finally:
+            self._wires.close()
+
+    async def _run(self) -> int | None:
         try:
             with self._scope:
                 await self._open()
+            if self._taken_over:
+                return None
             if self._why is not None:
                 raise self._why
-            await self.socket.close(GOING_AWAY, "the server ends")
+            await self._wires.wire.socket.close(GOING_AWAY, "the server ends")
             return GOING_AWAY
         except Refusal as refusal:
             return await self._part(refusal)
@@ -84,13 +106,15 @@ class Session:
     def stop(self) -> None:
         """Take no more from the client; when all is told, say goodbye."""
         if self._interpretation is None:
-            self._scope.cancel()
+            self.cut()
         else:
+            self._wires.give_up()
             self._interpretation.intake.close()
 
     def cut(self) -> None:
         """Say goodbye now."""
-        self._scope.cancel()
+        if not self._taken_over:
+            self._scope.cancel()
 
     # --- the beginning
 
@@ -100,22 +124,38 @@ class Session:
         update = await self._first_message()
         key = service.name_of(self.socket.header("x-api-key") or update.api_key)
         assert update.opening is not None
+        if update.resume is not None and await self._go_on(update.resume, key):
+            return
         config = opened(update.opening, service.engine)
         service.spare()
         service.admission.admit(key, self.socket.address)
         try:
             self.socket.known()
             log.info("session %s: %s to %s for %s", self.name, *_pair(config), key or "anybody")
+            self._token = service.kept.offer(key, self._wires)
             with service.metrics.sessions.track_inprogress():
                 await self._talk(config)
         finally:
+            service.kept.forget(self._token)
             service.admission.leave(key, self.socket.address)
+
+    async def _go_on(self, resume: Resume, key: str | None) -> bool:
+        """Let the session that the client has lost go on over this connection; False where there is none."""
+        lost = self.service.kept.find(resume.token, key)
+        if lost is None:
+            return False
+        self.socket.known()
+        self._taken_over = True
+        wire = self._wires.wire
+        wire.events, wire.taken = resume.events, False
+        self._taken_over = await lost.take_over(wire)
+        return self._taken_over
 
     async def _first_message(self) -> SessionUpdate:
         limit_s = self.service.limits.first_message_s
         with anyio.move_on_after(limit_s):
             try:
-                message = self._protocol.receive(await self.socket.receive())
+                message = await self._wires.receive()
             except RemoteProtocolError as wrong:
                 raise Refusal(_event(wrong)) from None
             assert isinstance(message, SessionUpdate)
@@ -124,7 +164,7 @@ class Session:
 
     async def _talk(self, config: SessionConfig) -> None:
         """All of a session that is let in."""
-        interpretation = self._interpretation = Interpretation(self.service, config, self._tell)
+        interpretation = self._interpretation = Interpretation(self.service, config, self._tell, self.name)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, interpretation)
@@ -140,12 +180,32 @@ class Session:
             if not engine.ready(config):
                 await self._tell(SessionStarting())
                 await engine.load(config)
-            await self._tell(SessionCreated(self.name, config))
-            await self._tell(SessionUpdated(config))
+            self._wires.offered = True
+            for payload in self._created(interpretation, None):
+                await self._tell(payload)
             await interpretation.run()
         except StageError as error:
             log.error("session %s: %s", self.name, error)
             self._end(_internal("engine_failed", "the engine cannot translate now"))
+
+    def _created(self, interpretation: Interpretation, received: int | None) -> tuple[Payload, Payload]:
+        config = interpretation.config
+        created = SessionCreated(self.name, config, Resumption(self._token, received))
+        return created, SessionUpdated(config)
+
+    # --- a client that was cut off
+
+    def _greeting(self) -> tuple[Payload, Payload]:
+        """What a client is told that is back."""
+        assert self._interpretation is not None
+        log.info("session %s: goes on", self.name)
+        self.service.metrics.resumed.inc()
+        return self._created(self._interpretation, self._interpretation.intake.end)
+
+    def _moved(self, away: bool) -> None:
+        if self._interpretation is not None:
+            log.info("session %s: %s", self.name, "its client was cut off" if away else "its client is back")
+            self._interpretation.intake.move(away)
 
     # --- the client
 
@@ -153,14 +213,13 @@ class Session:
         """Take what the client says until it goes, or is too much."""
         try:
             while True:
-                frame = await self.socket.receive()
-                self._active = anyio.current_time()
                 try:
-                    message = self._protocol.receive(frame)
+                    message = await self._wires.receive()
                 except RemoteProtocolError as wrong:
                     self._manners.bad()
                     await self._complain(_event(wrong))
                     continue
+                self._active = anyio.current_time()
                 self._manners.good()
                 await self._take(message, interpretation)
         except (Refusal, SocketGone) as why:
@@ -170,7 +229,7 @@ class Session:
         """Raises: Refusal where the audio comes too fast, or cannot be heard fast enough."""
         match message:
             case Append(audio):
-                self._pace.add(len(audio) // 2, self._active)
+                self._pace.add(len(audio) / 2, self._active)
                 self.service.metrics.audio_s.inc(len(audio) / 2 / SAMPLE_RATE_HZ)
                 interpretation.intake.put(audio, self._active)
                 await self._wait_for_room(interpretation)
@@ -224,7 +283,7 @@ class Session:
         if isinstance(payload, TranscriptCompleted):
             self.service.metrics.utterances.inc()
         try:
-            await self.socket.send(self._protocol.send(payload), self.service.limits.send_s)
+            await self._wires.tell(payload)
         except SocketGone as gone:
             self._end(gone)
             await checkpoint()
@@ -234,10 +293,10 @@ class Session:
 
     async def _part(self, refusal: Refusal) -> int:
         """The last words."""
-        error = self.service.complain(refusal.event)
+        error, wire = self.service.complain(refusal.event), self._wires.wire
         try:
-            await self.socket.send(self._protocol.send(error), self.service.limits.send_s)
-            await self.socket.close(refusal.close_code, error.code or "")
+            await wire.socket.send(wire.protocol.send(error), self.service.limits.send_s)
+            await wire.socket.close(refusal.close_code, error.code or "")
         except SocketGone as gone:
             return gone.code
         return refusal.close_code

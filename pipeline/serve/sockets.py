@@ -76,14 +76,28 @@ class Socket:
 
         A client that does not read for `timeout_s` is cut off: half a frame may be out.
         """
+        if self._flows():
+            await self._send(frame)
+            return
         with anyio.move_on_after(timeout_s, shield=True) as sending:
-            try:
-                await self._connection.send(frame)
-            except ConnectionClosed as closed:
-                raise SocketGone(_code(closed)) from None
+            await self._send(frame)
         if sending.cancelled_caught:
             await self.cut()
             raise SocketGone(1006)
+
+    def _flows(self) -> bool:
+        """Whether a send is done without waiting, so that it needs neither a shield nor a deadline.
+
+        On asyncio it only waits behind a full buffer. A scope for each send costs as much as the sending.
+        """
+        transport = getattr(self._connection, "transport", None)
+        return transport is not None and transport.get_write_buffer_size() == 0
+
+    async def _send(self, frame: str | bytes) -> None:
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed as closed:
+            raise SocketGone(_code(closed)) from None
 
     async def close(self, code: int, reason: str = "") -> None:
         """Say goodbye and wait a while for the answer, which comes behind all that was sent before it."""

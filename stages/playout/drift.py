@@ -26,8 +26,9 @@ _STILL_S = 0.003
 _NEAR_S = 0.03
 """From a larger offset nothing is learned about the clocks: it comes from a stall, and is worked off."""
 _WINDOW_S = 10.0
-"""So long is looked at whether sound comes as fast as it is spoken."""
+"""So long sound must come as fast as it is spoken, to count as live; then the next window begins."""
 _UNEVEN_S = 0.5
+"""How far it may be ahead or behind within a window: more is a burst, or a stall."""
 _MARGIN_S = 0.01
 """Held at the least, between one block that came and the next to come."""
 
@@ -68,10 +69,11 @@ class Drift:
             self._window, self._counted = now, 0
             return
         self._counted += frames
-        if (passed := now - self._window) >= _WINDOW_S:
-            uneven = abs(self._counted / self.rate - passed)
-            self.live = uneven <= _UNEVEN_S + self._block / self.rate
-            self._window, self._counted = now, 0
+        passed = now - self._window
+        if abs(self._counted / self.rate - passed) > _UNEVEN_S + self._block / self.rate:
+            self.live, self._window = False, None
+        elif passed >= _WINDOW_S:
+            self.live, self._window, self._counted = True, now, 0
 
     def restart(self) -> None:
         """Playing breaks off; what was learned about the clocks stays."""

@@ -134,11 +134,8 @@ class Playout:
         return sum(part.held_frames for part in parts)
 
     def lag_s(self, now: float) -> float:
-        """How much later than at its best speech comes out now: what is played, else what is next. In seconds."""
-        head = self._waiting.head
-        if head is None:
-            return 0.0
-        return max(0.0, head.wait_s(now) - self._least_wait_s, self._backlog_s(now))
+        """How much later than at its best that comes out which is played now, in seconds; 0 where nothing is."""
+        return 0.0 if self._spoken is None else self._lag_s(self._spoken, now)
 
     @property
     def clock_ppm(self) -> float:
@@ -197,9 +194,9 @@ class Playout:
         """What is to be played; what is too late by now is skipped."""
         now = self._sounds_at
         while (head := self._waiting.head) is not None:
-            if head.begun or self._bound is None or not self._bound.skips(lag := self.lag_s(now)):
+            if head.begun or self._bound is None or not self._bound.skips(lag_s := self._lag_s(head, now)):
                 return head
-            self._waiting.skip(lag)
+            self._waiting.skip(lag_s)
         return None
 
     def _begin(self, head: Utterance, frames: int) -> bool:
@@ -244,6 +241,9 @@ class Playout:
             self._drift.restart()
 
     # --- being late
+
+    def _lag_s(self, utterance: Utterance, now: float) -> float:
+        return max(0.0, utterance.wait_s(now) - self._least_wait_s, self._backlog_s(now))
 
     def _catch_up(self, now: float) -> None:
         if self._bound is None:

@@ -17,6 +17,9 @@ __all__ = ["Skipped", "Utterance", "Waiting"]
 
 _REMEMBERED = 64
 """Skipped utterances that are told of; where nobody asks, the oldest are forgotten. The counts hold them all."""
+_FAIR = 1.05
+"""How much faster than its original speech would be at its best: so that an utterance which is late only because
+another was long is made up for in minutes, not taken as the rule."""
 
 
 @frozen
@@ -37,7 +40,10 @@ class Utterance:
     """What is said in one go: sound without a jump, which begins at position `start`."""
 
     start: int
-    came_at: float
+    fair_at: float
+    """When it would begin, were nothing ahead of it late."""
+    total: int = 0
+    """Frames that came."""
     frames: int = 0
     """Not taken yet."""
     ended: bool = False
@@ -51,7 +57,7 @@ class Utterance:
     """When the next frame could have sounded, had nothing been in its way."""
 
     def __attrs_post_init__(self) -> None:
-        self._due = self.came_at
+        self._due = self.fair_at
 
     @property
     def blocks(self) -> int:
@@ -60,9 +66,10 @@ class Utterance:
     def append(self, samples: Samples, now: float) -> None:
         self._pieces.append((samples, now))
         self.frames += len(samples)
+        self.total += len(samples)
 
     def take(self, most: int, rate: int) -> Samples:
-        """Up to `most` frames of the first piece; there must be one."""
+        """Up to `most` frames of the first block; there must be one."""
         samples, came_at = self._pieces.popleft()
         if len(samples) > most:
             self._pieces.appendleft((samples[most:], came_at))
@@ -73,12 +80,15 @@ class Utterance:
         return samples
 
     def wait_s(self, now: float) -> float:
-        """How much later than it could have sounded its next frame sounds, if it sounds now."""
-        return now - max(self._due, self._pieces[0][1] if self._pieces else now)
+        """How much later than it could have sounded its next frame sounds, if it sounds `now`."""
+        return now - max(self._due, self._pieces[0][1] if self._pieces else self._due)
 
-    def clear(self) -> None:
+    def clear(self) -> int:
+        """Forget what was not taken; how many frames that were."""
         self._pieces.clear()
-        self.frames = 0
+        frames, self.frames = self.frames, 0
+        self.total -= frames
+        return frames
 
 
 @define
@@ -95,6 +105,8 @@ class Waiting:
     skipped_frames: int = field(init=False, default=0)
     skipped_utterances: int = field(init=False, default=0)
     _utterances: deque[Utterance] = field(init=False, factory=deque)
+    _last: Utterance | None = field(init=False, default=None)
+    """The last that came, also when it has been played."""
     _next: int | None = field(init=False, default=None)
     """The position at which sound that goes on would start."""
     _told: deque[Skipped] = field(init=False, factory=lambda: deque(maxlen=_REMEMBERED))
@@ -105,8 +117,9 @@ class Waiting:
         last = self._utterances[-1] if self._utterances else None
         if last is None or last.ended or not goes_on:
             self.end()
-            last = Utterance(audio.start, now)
+            last = Utterance(audio.start, self._fair_at(audio.start, now))
             self._utterances.append(last)
+            self._last = last
         if last.skipped_lag_s is not None:
             self._drop(last, audio.frames)
         else:
@@ -145,8 +158,7 @@ class Waiting:
         worst, ahead_s = 0.0, 0.0
         for utterance in self._utterances:
             if utterance.frames:
-                wait_s = utterance.wait_s(now) if utterance.begun else now - utterance.came_at
-                worst = max(worst, wait_s + ahead_s)
+                worst = max(worst, utterance.wait_s(now + ahead_s))
             ahead_s += utterance.frames / self.rate
         return worst
 
@@ -158,8 +170,7 @@ class Waiting:
         self.skipped_utterances += 1
         self.held_frames -= head.frames
         self.held_blocks -= head.blocks
-        self._drop(head, head.frames)
-        head.clear()
+        self._drop(head, head.clear())
 
     def take_skipped(self) -> list[Skipped]:
         """The utterances skipped since it was last asked."""
@@ -167,8 +178,21 @@ class Waiting:
         self._told.clear()
         return told
 
+    def _fair_at(self, start: int, now: float) -> float:
+        """When an utterance would begin that comes `now`, had none before it been longer than its original.
+
+        Behind a long one that takes some time, for which nobody is to blame; `_FAIR` lets it pass.
+        """
+        last = self._last
+        if last is None:
+            return now
+        original = start - last.start
+        frames = min(original, last.total) if original > 0 else last.total
+        return max(now, last.fair_at + frames / _FAIR / self.rate)
+
     def _drop(self, utterance: Utterance, frames: int) -> None:
         utterance.skipped_frames += frames
+        utterance.total += frames
         self.skipped_frames += frames
 
     def _pass(self, utterance: Utterance) -> None:

@@ -54,6 +54,8 @@ HELD_BYTES, HELD_EVENTS = 60 * SAMPLE_RATE_HZ * 2, 10_000
 class Answers:
     """`begin` a session, `take` its events, `cut` it; at the end of all, `finish`. Each gives what to hand on.
 
+    A session that was cut may turn out not to be over: then `go_on` with it instead.
+
     `wanted` says which parts of a response were asked for (`text`, `audio`); with neither, a transcript alone is
     an answer. What is answered is covered in `replay`.
     """
@@ -82,6 +84,10 @@ class Answers:
     """Parts that were asked for, and that no response had: some services leave text out."""
     _watermark: int = field(init=False, default=0)
     _out: list[Given] = field(init=False, factory=list)
+    _cut: bool = field(init=False, default=False)
+    """The last session was lost, and it is not known yet whether it is over."""
+    _reached: int = field(init=False, default=0)
+    """The position up to which that one had been sent sound."""
 
     @property
     def outstanding(self) -> bool:
@@ -90,6 +96,8 @@ class Answers:
 
     def begin(self) -> list[Given]:
         """A session begins, which will be sent what the window holds. Gives a gap for what is lost."""
+        if self._cut:
+            self._put_back()
         lost_from, lost_to = self.replay.resume()
         self._offset = self.replay.begin
         if lost_to > lost_from:
@@ -120,14 +128,31 @@ class Answers:
     def rest(self, position: int) -> list[Given]:
         """Nothing sounds before `position` that was not answered."""
         if not self.outstanding and position > self.replay.answered:
-            self._recent.clear()
+            # One whose place is known is not put back by mistake, and its transcript may still come.
+            self._recent = deque((answer for answer in self._recent if answer.exact), RECENT)
             self._earlier = []
             self.replay.cover(position)
             self._mark()
         return self._taken()
 
     def cut(self) -> None:
-        """The session has ended; the next says again what this one began, and what is not known to be over."""
+        """The session is lost: what is held has to be sent again, as far as it has not got it."""
+        self._cut, self._reached = True, self.replay.sent
+        self.replay.rewind()
+
+    def go_on(self, received: int) -> bool:
+        """The session that was cut goes on; it has got so many frames. False where what follows is gone."""
+        position = self._offset + received
+        if not self._cut or position < self.replay.begin:
+            return False
+        self._cut = False
+        self.replay.go_on(position)
+        return True
+
+    def _put_back(self) -> None:
+        """The next session says again what the last one began, and what is not known to be over."""
+        self._cut = False
+        self._overlap = max(self._overlap, self._reached)
         begun = [answer for answer in self._open if answer.held is None and answer.begun]
         begun += [answer for answer in self._recent if not answer.exact or _end(answer) > self.replay.begin]
         for answer in begun:
@@ -135,11 +160,11 @@ class Answers:
         self._earlier = sorted([*self._earlier, *begun], key=lambda answer: answer.number)
         self._open = []
         self._recent.clear()
-        self._overlap = max(self._overlap, self.replay.sent)
-        self.replay.rewind()
 
     def finish(self) -> list[Given]:
         """Nothing more will come."""
+        if self._cut:
+            self._put_back()
         for answer in [*self._earlier, *self._open]:
             self._forget(answer)
         self._open, self._earlier = [], []

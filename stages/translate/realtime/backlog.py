@@ -34,13 +34,20 @@ class Backlog:
         return len(self._events)
 
     async def put(self, event: Event, size_bytes: int) -> None:
-        if self.held_bytes > self.limit_bytes:
-            self.stalls += 1
-        while self.held_bytes > self.limit_bytes:
+        if self.offer(event, size_bytes):
+            return
+        self.stalls += 1
+        while not self.offer(event, size_bytes):
             await self._change()
+
+    def offer(self, event: Event, size_bytes: int) -> bool:
+        """Take `event` without waiting; False where it must wait."""
+        if self.held_bytes > self.limit_bytes:
+            return False
         self._events.append((event, size_bytes + _OBJECT_BYTES))
         self.held_bytes += size_bytes + _OBJECT_BYTES
         self._ring()
+        return True
 
     async def take(self) -> tuple[Event, int] | None:
         """The next event and its size; None once it is closed and empty."""

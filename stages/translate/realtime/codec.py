@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from stages.translate.realtime.events import (
+    Acknowledge,
     Append,
     AudioDelta,
     AudioDone,
@@ -27,6 +28,8 @@ from stages.translate.realtime.events import (
     LocalProtocolError,
     Payload,
     RemoteProtocolError,
+    Resume,
+    Resumption,
     ServerEventType,
     SessionConfig,
     SessionCreated,
@@ -87,6 +90,12 @@ class _Fields:
             raise self._wrong(name, "a whole number", value)
         return value
 
+    def whole(self, name: str) -> int:
+        value = self.maybe_int(name)
+        if value is None:
+            raise self._wrong(name, "a whole number", None)
+        return value
+
     def flag(self, name: str) -> bool:
         value = self.raw.get(name)
         if value is not None and not isinstance(value, bool):
@@ -128,7 +137,7 @@ def _load(text: str) -> Mapping[str, Any]:
     if len(text) > MESSAGE_LIMIT_BYTES:
         raise RemoteProtocolError(f"a message holds at most {MESSAGE_LIMIT_BYTES} bytes", "message_too_large")
     try:
-        raw = json.loads(text, parse_constant=_no_constant)
+        raw = _JSON.decode(text)
     except (ValueError, RecursionError):
         raise RemoteProtocolError("the message is not JSON", "invalid_json") from None
     if not isinstance(raw, dict):
@@ -138,6 +147,10 @@ def _load(text: str) -> Mapping[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+"""One for all messages: `json.loads` with an argument makes one for each."""
 
 
 # --- the server's messages, read and written -----------------------------------------------------------------
@@ -155,6 +168,16 @@ def _session(fields: _Fields) -> SessionConfig:
         speaker_setup=fields.maybe_text("speaker_setup"),
         source_language_candidates=fields.texts("source_language_candidates"),
     )
+
+
+def _resumption(raw: Mapping[str, Any]) -> Resumption | None:
+    """The offer to go on after a cut. What another service may mean by this name is none."""
+    match raw.get("resume"):
+        case {"token": str(token), "received": int(received)} if received >= 0:
+            return Resumption(token, received)
+        case {"token": str(token)}:
+            return Resumption(token)
+    return None
 
 
 def _error(fields: _Fields) -> ErrorEvent:
@@ -194,7 +217,7 @@ def _completed(fields: _Fields) -> TranscriptCompleted:
 PARSERS: Mapping[ServerEventType, Callable[[_Fields], Payload]] = {
     ServerEventType.SESSION_STARTING: lambda fields: SessionStarting(),
     ServerEventType.SESSION_CREATED: lambda fields: SessionCreated(
-        fields.inner("session").text("id", ""), _session(fields.inner("session"))
+        fields.inner("session").text("id", ""), _session(fields.inner("session")), _resumption(fields.raw)
     ),
     ServerEventType.SESSION_UPDATED: lambda fields: SessionUpdated(_session(fields.inner("session"))),
     ServerEventType.TRANSCRIPT_DELTA: lambda fields: TranscriptDelta(fields.text("delta")),
@@ -237,15 +260,16 @@ def parse_server(frame: str | bytes) -> Event:
     try:
         raw = _load(frame)
         name = raw.get("type")
-        parser = _PARSERS_BY_NAME.get(name) if isinstance(name, str) else None
-        if parser is None:
+        known = _PARSERS_BY_NAME.get(name) if isinstance(name, str) else None
+        if known is None:
             return Event(_without_surrogates(name) if isinstance(name, str) else "", raw)
-        return Event(ServerEventType(str(name)), parser(_Fields(raw)))
+        kind, parser = known
+        return Event(kind, parser(_Fields(raw)))
     except RemoteProtocolError as wrong:
         return Event(ServerEventType.ERROR, ErrorEvent(str(wrong), wrong.code, "protocol_error", wrong.param))
 
 
-_PARSERS_BY_NAME = {kind.value: parser for kind, parser in PARSERS.items()}
+_PARSERS_BY_NAME = {kind.value: (kind, parser) for kind, parser in PARSERS.items()}
 
 
 def dump_server(payload: Payload) -> str | bytes:
@@ -260,16 +284,25 @@ def dump_server(payload: Payload) -> str | bytes:
         case SessionCreated(id=name, session=session):
             # Clients of the time before modes need `model`.
             body: dict[str, Any] = {"session": {"id": name, **_session_json(session), "model": session.mode}}
+            if payload.resume is not None:
+                body["resume"] = {"token": payload.resume.token}
+                if payload.resume.received is not None:
+                    body["resume"]["received"] = payload.resume.received
         case SessionUpdated(session):
             body = {"session": _session_json(session)}
         case ErrorEvent():
-            named = {"type": payload.error_type or "server_error", "code": payload.code or "internal_error"}
-            body = {"error": {**named, "message": payload.message, "param": payload.param}}
+            which = {"type": payload.error_type or "server_error", "code": payload.code or "internal_error"}
+            body = {"error": {**which, "message": payload.message, "param": payload.param}}
         case _:
-            body = {name: value for name, value in attrs.asdict(payload).items() if value is not None}
+            named = ((name, getattr(payload, name)) for name in _FIELDS[type(payload)])
+            body = {name: value for name, value in named if value is not None}
             if body.get("passthrough") is False and "item_id" not in body:
                 del body["passthrough"]
-    return json.dumps({"type": TYPES[type(payload)].value, **body}, ensure_ascii=False)
+    return _TO_JSON.encode({"type": TYPES[type(payload)].value, **body})
+
+
+_FIELDS = {payload: [each.name for each in attrs.fields(payload)] for payload in TYPES}
+_TO_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def _session_json(session: SessionConfig) -> dict[str, Any]:
@@ -300,6 +333,8 @@ def dump_client(message: ClientMessage) -> str:
             return f'{{"type":"input_audio_buffer.append","audio":"{base64.b64encode(audio).decode("ascii")}"}}'
         case IgnoreForDetection(item_id):
             return json.dumps({"type": "input_audio_buffer.ignore_for_language_detection", "item_id": item_id})
+        case Acknowledge(events):
+            return f'{{"type":"session.acknowledge","events":{events}}}'
         case SessionUpdate(opening=None):
             changes = {
                 name: value
@@ -309,13 +344,14 @@ def dump_client(message: ClientMessage) -> str:
             if not changes:
                 raise LocalProtocolError("pass source_language, target_language, or both")
             return json.dumps({"type": "session.update", "session": changes})
-        case SessionUpdate(opening=session, api_key=key):
+        case SessionUpdate(opening=session, api_key=key, resume=resume):
             assert session is not None
             body = _session_json(session)
             if not session.target_language:
                 del body["target_language"]
             auth = {"auth": {"api_key": key}} if key is not None else {}
-            return json.dumps({"type": "session.update", "session": body, **auth})
+            wish = {"resume": {"token": resume.token, "events": resume.events}} if resume is not None else {}
+            return json.dumps({"type": "session.update", "session": body, **auth, **wish})
 
 
 def parse_client(frame: str | bytes, *, opening: bool = False) -> ClientMessage | None:
@@ -326,6 +362,8 @@ def parse_client(frame: str | bytes, *, opening: bool = False) -> ClientMessage 
     """
     if isinstance(frame, bytes):
         return None
+    if not opening and (append := _plain_append(frame)) is not None:
+        return append
     fields = _Fields(_load(frame))
     name = fields.text("type")
     if name == "session.update":
@@ -336,13 +374,23 @@ def parse_client(frame: str | bytes, *, opening: bool = False) -> ClientMessage 
         return _append(fields)
     if name == "input_audio_buffer.ignore_for_language_detection":
         return IgnoreForDetection(fields.text("item_id"))
+    if name == "session.acknowledge":
+        return Acknowledge(fields.whole("events"))
     raise RemoteProtocolError(f"{name[:100]!r} is no message of a client", "unknown_message", "type")
 
 
 def _opening(fields: _Fields) -> SessionUpdate:
     auth = fields.inner("auth") if "auth" in fields.raw else _Fields({})
     session = _session(fields.inner("session"))
-    return SessionUpdate(opening=session, api_key=auth.maybe_text("api_key"))
+    return SessionUpdate(opening=session, api_key=auth.maybe_text("api_key"), resume=_resume(fields.raw))
+
+
+def _resume(raw: Mapping[str, Any]) -> Resume | None:
+    """The wish to go on with a lost session; one that is not understood opens a fresh one, as a wrong one does."""
+    match raw.get("resume"):
+        case {"token": str(token), "events": int(events)} if events >= 0:
+            return Resume(token, events)
+    return None
 
 
 def _change(fields: _Fields) -> SessionUpdate:
@@ -352,6 +400,28 @@ def _change(fields: _Fields) -> SessionUpdate:
             "session must hold source_language or target_language", "missing_field", "session"
         )
     return change
+
+
+def _plain_append(frame: str) -> Append | None:
+    """The commonest message without a detour over JSON; None for whatever is anything else, or wrong.
+
+    Strict base64 has no quote and no backslash, so between this head and this tail nothing else can hide.
+    """
+    for head in _APPEND_HEADS:
+        if frame.startswith(head) and frame.endswith('"}') and len(head) + 2 <= len(frame) <= MESSAGE_LIMIT_BYTES:
+            try:
+                audio = binascii.a2b_base64(frame[len(head) : -2], strict_mode=True)
+            except ValueError:
+                return None
+            return Append(audio) if len(audio) <= APPEND_LIMIT_BYTES else None
+    return None
+
+
+_APPEND_HEADS = (
+    '{"type": "input_audio_buffer.append", "audio": "',
+    '{"type":"input_audio_buffer.append","audio":"',
+)
+"""As the encoders of Python and of JavaScript write it."""
 
 
 def _append(fields: _Fields) -> Append:

@@ -13,6 +13,8 @@ from attrs import field, frozen
 
 __all__ = [
     "SAMPLE_RATE_HZ",
+    "TOLD",
+    "Acknowledge",
     "Append",
     "AudioDelta",
     "AudioDone",
@@ -24,6 +26,8 @@ __all__ = [
     "LocalProtocolError",
     "Payload",
     "RemoteProtocolError",
+    "Resume",
+    "Resumption",
     "ServerEventType",
     "SessionConfig",
     "SessionCreated",
@@ -96,11 +100,24 @@ class SessionStarting:
 
 
 @frozen
+class Resumption:
+    """What our own server offers, and other clients ignore: to go on after a cut.
+
+    Who comes back with `token` before long gets the session that was lost. `received` is then how many frames
+    the server has got of it; None in a session that begins.
+    """
+
+    token: str = field(repr=False)
+    received: int | None = None
+
+
+@frozen
 class SessionCreated:
     """Authorised, and ready for audio."""
 
     id: str
     session: SessionConfig
+    resume: Resumption | None = None
 
 
 @frozen
@@ -219,17 +236,44 @@ class Event:
     payload: Payload | Mapping[str, Any]
 
 
+TOLD: frozenset[type] = frozenset(
+    {
+        TranscriptDelta,
+        TranscriptCompleted,
+        TextDelta,
+        TextDone,
+        AudioDelta,
+        AudioDone,
+        SourceLanguageChanged,
+        SwitchConfirmationRequested,
+    }
+)
+"""What comes of a session's audio: the events that both sides count, so that after a cut none comes twice."""
+
+
 # --- a client's messages ----------------------------------------------------------
 
 
 @frozen
+class Resume:
+    """To go on with the session of `token`, of which the client has got so many `events`."""
+
+    token: str = field(repr=False)
+    events: int
+
+
+@frozen
 class SessionUpdate:
-    """Opens a session (`opening`: with its whole configuration), or changes languages later (None: as it is)."""
+    """Opens a session (`opening`: with its whole configuration), or changes languages later (None: as it is).
+
+    `resume` only where our own server has offered it: it goes on with a lost session, or else opens this one.
+    """
 
     source_language: str | None = None
     target_language: str | None = None
     opening: SessionConfig | None = None
     api_key: str | None = field(default=None, repr=lambda key: "None" if key is None else "***")
+    resume: Resume | None = None
 
 
 @frozen
@@ -246,4 +290,11 @@ class IgnoreForDetection:
     item_id: str
 
 
-ClientMessage = SessionUpdate | Append | IgnoreForDetection
+@frozen
+class Acknowledge:
+    """So many `events` have come. Our own server keeps a lost session only for those who send this."""
+
+    events: int
+
+
+ClientMessage = SessionUpdate | Append | IgnoreForDetection | Acknowledge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -47,27 +47,37 @@ class Handlers:
         ends, whatever goes wrong; an error that nobody is left to hear is logged.
         """
         failed: list[Handler | AnyHandler] = []
+        waiting = await self._tell_each(event, failed)
         errors: list[Event] = []
-        waiting = [event]
         while waiting:
             told = waiting.pop(0)
-            for handler, arguments in list(self._calls(told)):
-                if handler in failed:
-                    continue
-                error = await _call(handler, arguments)
-                if error is not None:
-                    failed.append(handler)
-                    waiting.append(error)
-            if told is not event:
-                self._log_unheard(told, failed)
-                errors.append(told)
+            waiting += await self._tell_each(told, failed)
+            self._log_unheard(told, failed)
+            errors.append(told)
         return errors
 
-    def _calls(self, event: Event) -> Iterator[tuple[Handler | AnyHandler, tuple[Any, ...]]]:
-        for handler in self._by_type.get(event.type, ()):
-            yield handler, (event.payload,)
-        for any_handler in self._of_any:
-            yield any_handler, (event.type, event.payload)
+    async def _tell_each(self, event: Event, failed: list[Handler | AnyHandler]) -> list[Event]:
+        """Call those of its handlers that have not `failed` yet; what goes wrong is added there, and given."""
+        errors: list[Event] = []
+        for handler, arguments in self._calls(event):
+            if handler in failed:
+                continue
+            try:
+                result = handler(*arguments)
+                if result is not None and inspect.isawaitable(result):
+                    await result
+            except Exception as error:  # noqa: BLE001 - what a user's function raises is told to the user's error handlers
+                failed.append(handler)
+                errors.append(_told(handler, error))
+        return errors
+
+    def _calls(self, event: Event) -> list[tuple[Handler | AnyHandler, tuple[Any, ...]]]:
+        calls: list[tuple[Handler | AnyHandler, tuple[Any, ...]]] = [
+            (handler, (event.payload,)) for handler in self._by_type.get(event.type, ())
+        ]
+        if self._of_any:
+            calls += [(handler, (event.type, event.payload)) for handler in self._of_any]
+        return calls
 
     def _log_unheard(self, error: Event, failed: list[Handler | AnyHandler]) -> None:
         if all(handler in failed for handler, _ in self._calls(error)):
@@ -75,14 +85,8 @@ class Handlers:
             _log.warning("%s", error.payload.message)
 
 
-async def _call(handler: Callable[..., object], arguments: tuple[Any, ...]) -> Event | None:
-    try:
-        result = handler(*arguments)
-        if inspect.isawaitable(result):
-            await result
-    except Exception as error:  # noqa: BLE001 - what a user's function raises is told to the user's error handlers
-        _log.debug("a handler raised", exc_info=True)
-        name = getattr(handler, "__qualname__", type(handler).__qualname__)
-        message = f"the handler {name} raised {type(error).__name__}: {error}"
-        return Event(ServerEventType.ERROR, ErrorEvent(message, error_type="handler_error"))
-    return None
+def _told(handler: Callable[..., object], error: Exception) -> Event:
+    _log.debug("a handler raised", exc_info=error)
+    name = getattr(handler, "__qualname__", type(handler).__qualname__)
+    message = f"the handler {name} raised {type(error).__name__}: {error}"
+    return Event(ServerEventType.ERROR, ErrorEvent(message, error_type="handler_error"))

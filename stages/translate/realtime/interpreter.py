@@ -26,7 +26,7 @@ from stages.translate.realtime.answer import Given
 from stages.translate.realtime.answers import PORTS, AnswerPart, Answers
 from stages.translate.realtime.backoff import Backoff, Pace
 from stages.translate.realtime.config import AUTO, api_key_or_env, session_config
-from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, Payload, SessionConfig
+from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, Payload, Resume, SessionConfig
 from stages.translate.realtime.hearing import Hearing
 from stages.translate.realtime.line import Interrupted, Line, Opener, Refused, open_line
 from stages.translate.realtime.lines import Lines
@@ -125,6 +125,9 @@ class Interpreter:
     _said: str = field(init=False, default="")
     """The last error that this session's service told."""
     _ending: Ending | None = field(init=False, default=None)
+    _lost: Resume | None = field(init=False, default=None, repr=False)
+    """The session that was cut, where the service may still have it."""
+    _resumed: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
 
@@ -156,6 +159,7 @@ class Interpreter:
     def counts(self) -> Mapping[str, int]:
         told = {
             "sessions": self._lines.sessions,
+            "times that a session went on after a cut": self._resumed,
             "spare sessions used": self._lines.spares_used,
             "utterances": self._answers.utterances,
             "utterances answered in part": self._answers.unfinished,
@@ -214,9 +218,11 @@ class Interpreter:
     def _new_backoff(self) -> Backoff:
         return Backoff(BASE_S, CAP_S, self._dice)
 
-    def _fresh_line(self, starting: Callable[[], None]) -> AbstractAsyncContextManager[Line]:
+    def _fresh_line(
+        self, starting: Callable[[], None], resume: Resume | None
+    ) -> AbstractAsyncContextManager[Line]:
         config, url = self._configuration(self._answers.wanted), service_url(self.base_url, self.mode)
-        return open_line(self._open, url, KEEP_ALIVE, config, self._key, self.ready_within_s, starting)
+        return open_line(self._open, url, KEEP_ALIVE, config, self._key, self.ready_within_s, starting, resume)
 
     def _tell(self) -> None:
         """Wake who waits for the window or for a session."""
@@ -282,7 +288,7 @@ class Interpreter:
         """Session after session, until all is answered or nobody hopes for it any more. Raises StageError."""
         while self._ending is None:
             try:
-                async with self._lines.next() as line:
+                async with self._lines.next(self._lost) as line:
                     await self._talk(line, give)
             except Refused as refused:
                 raise self._lines.refuse(refused) from None
@@ -293,18 +299,32 @@ class Interpreter:
 
     async def _talk(self, line: Line, give: ObjectSendStream[Given]) -> None:
         """Have a session, to the end of all or its own. Raises Refused, Interrupted."""
-        await self._give(give, self._answers.begin())
+        await self._begin(line, give)
         self._waiting.begun()
-        self._line, self._tail, self._said = line, 0, ""
+        self._line, self._said = line, ""
         self._tell()
         try:
             while self._ending is None:
                 await self._listen(line, give)
                 self._ending = self._waiting.ending(anyio.current_time())
+        except Interrupted as interrupted:
+            self._lost = None if interrupted.silent else line.protocol.lost()
+            raise
         finally:
             self._line = None
             self._answers.cut()
             self._tell()
+
+    async def _begin(self, line: Line, give: ObjectSendStream[Given]) -> None:
+        """Go on with the session that was lost, or begin another. Raises Interrupted."""
+        self._lost = None
+        if line.received is None:
+            self._tail = 0
+            await self._give(give, self._answers.begin())
+        elif self._answers.go_on(line.received):
+            self._resumed += 1
+        else:
+            raise Interrupted("the outage was longer than what is kept: the session cannot go on")
 
     async def _listen(self, line: Line, give: ObjectSendStream[Given]) -> None:
         """Hand on what comes next, and see now and then what does not come. Raises Refused, Interrupted."""
@@ -319,7 +339,7 @@ class Interpreter:
         self._lines.is_well(answered=isinstance(payload, AnswerPart))
         await self._give(give, self._answers.rest(self._waiting.quiet_until(line.settled(LATE_S))))
         if (silent_s := self._waiting.silent_s(anyio.current_time(), self._tail)) is not None:
-            raise Interrupted(f"the service has been silent for {silent_s:.0f} s")
+            raise Interrupted(f"the service has been silent for {silent_s:.0f} s", silent=True)
 
     async def _hear(self, payload: Payload, line: Line, give: ObjectSendStream[Given]) -> None:
         given = self._answers.take(payload, line.settled(LATE_S))

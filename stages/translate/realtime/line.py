@@ -17,6 +17,7 @@ from stages.translate.realtime.events import (
     ErrorEvent,
     Event,
     Payload,
+    Resume,
     SessionConfig,
     SessionStarting,
 )
@@ -52,13 +53,17 @@ class Refused(Exception):
 class Interrupted(Exception):
     """There is no session (any more), in one line why; the next try may go well.
 
-    `unreachable`: nothing answered at the address at all; `broken`: the connection ended, and nobody ended it.
+    `unreachable`: nothing answered at the address at all; `broken`: the connection ended, and nobody ended it;
+    `silent`: there was one, and the service said nothing.
     """
 
-    def __init__(self, reason: str, *, unreachable: bool = False, broken: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, unreachable: bool = False, broken: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(reason)
         self.unreachable = unreachable
         self.broken = broken
+        self.silent = silent
 
 
 @asynccontextmanager
@@ -70,14 +75,17 @@ async def open_line(
     key: str,
     ready_within_s: float,
     starting: Callable[[], None],
+    resume: Resume | None = None,
 ) -> AsyncIterator[Line]:
     """A session that is ready for audio; `starting` is called when the service says that it boots.
+
+    With `resume` the one that was lost, where the service still has it (`received`), else another.
 
     Raises: Refused, Interrupted, both while it opens and out of what is done with it.
     """
     try:
         async with opener(url, options) as socket:
-            line = Line(socket, ClientProtocol(config), key)
+            line = Line(socket, ClientProtocol(config, resume), key)
             try:
                 with anyio.fail_after(ready_within_s):
                     await line.open(starting)
@@ -116,6 +124,11 @@ class Line:
         except SocketClosed as closed:
             raise self._not_opened(closed) from closed
 
+    @property
+    def received(self) -> int | None:
+        """How many frames the service has got already, where it goes on with a session that was lost."""
+        return None if self.protocol.resumption is None else self.protocol.resumption.received
+
     def wait_s(self, frames: int) -> float:
         """Seconds until `frames` more may be sent."""
         return self._pace.wait_s(frames, anyio.current_time())
@@ -123,7 +136,10 @@ class Line:
     async def send(self, pcm: bytes, position: int) -> None:
         """Send PCM16, up to `position` of the replay window. Raises Refused, Interrupted."""
         self._sent.append((anyio.current_time(), position))
+        told = self.protocol.acknowledge()
         try:
+            if told is not None:
+                await self.socket.send(told)
             await self.socket.send(self.protocol.send(Append(pcm)))
         except SocketClosed as closed:
             raise self._ended(closed) from closed

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from pipeline.stage import StageError
 from stages.translate.realtime.backoff import Backoff
+from stages.translate.realtime.events import Resume
 from stages.translate.realtime.line import Interrupted, Line, Refused
 
 __all__ = ["Lines"]
@@ -25,12 +26,12 @@ CUT_S = 0.1
 
 @define
 class Lines:
-    """`fresh` opens a session, and calls what it is given when the service boots.
+    """`fresh` opens a session, and calls what it is given when the service boots; it may go on with a lost one.
 
     `status` is what happens: connecting, starting, ready, reconnecting, refused.
     """
 
-    fresh: Callable[[Callable[[], None]], AbstractAsyncContextManager[Line]]
+    fresh: Callable[[Callable[[], None], Resume | None], AbstractAsyncContextManager[Line]]
     backoff: Backoff
     give_up_s: float
     shown: Callable[[str], str]
@@ -44,13 +45,14 @@ class Lines:
     """When the session there is was ready."""
 
     @asynccontextmanager
-    async def next(self) -> AsyncIterator[Line]:
-        """The next session, ready: the spare one where there is one. Raises Refused, Interrupted."""
+    async def next(self, resume: Resume | None = None) -> AsyncIterator[Line]:
+        """The next session, ready: the lost one where that may be, or the spare one. Raises Refused, Interrupted."""
         if not self.sessions:
             self.status = "connecting"
         if self._well_at is None:
             self._well_at = anyio.current_time()
-        async with self._take_spare() if self._spare else self.fresh(self._boots) as line:
+        spare = self._spare is not None and resume is None
+        async with self._take_spare() if spare else self.fresh(self._boots, resume) as line:
             self.sessions += 1
             self.status = "ready"
             self._ready_at = anyio.current_time()
@@ -102,7 +104,7 @@ class Lines:
         taken = False
         while not taken:
             try:
-                async with self.fresh(lambda: None) as line:
+                async with self.fresh(lambda: None, None) as line:
                     backoff.succeeded()
                     await self._offer(line)
                     taken = True

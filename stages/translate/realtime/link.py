@@ -145,20 +145,23 @@ class Link:
             await socket.send(self.protocol.open(self.api_key))
         try:
             while True:
-                await self._take(await socket.receive())
+                frame = await socket.receive()
+                event = self._understood(frame)
+                if not self.arrived.offer(event, len(frame)):
+                    await self.arrived.put(event, len(frame))
         except SocketClosed as closed:
-            event = self._end(Closed(closed.code, self._masked(closed.reason)))
-        if event is not None:
-            await self.arrived.put(event, 0)
+            last = self._end(Closed(closed.code, self._masked(closed.reason)))
+        if last is not None:
+            await self.arrived.put(last, 0)
             self.arrived.close()
 
-    async def _take(self, frame: str | bytes) -> None:
+    def _understood(self, frame: str | bytes) -> Event:
         self.last_sign = anyio.current_time()
         event = self.protocol.receive(self._masked(frame) if isinstance(frame, str) else frame)
         if self.protocol.state == "ready" and not self._was_ready:
             self._was_ready = True
             self._settled.set()
-        await self.arrived.put(event, len(frame))
+        return event
 
     def _end(self, closed: Closed) -> Event | None:
         """Let go of all who wait for the connection; gives the event that tells of it, the first time."""

@@ -13,6 +13,8 @@ from attrs import define, evolve, field
 
 from stages.translate.realtime.codec import dump_client, dump_server, parse_client, parse_server
 from stages.translate.realtime.events import (
+    TOLD,
+    Acknowledge,
     Append,
     ClientMessage,
     Closed,
@@ -21,6 +23,8 @@ from stages.translate.realtime.events import (
     LocalProtocolError,
     Payload,
     RemoteProtocolError,
+    Resume,
+    Resumption,
     ServerEventType,
     SessionConfig,
     SessionCreated,
@@ -37,20 +41,42 @@ State = Literal["new", "opening", "starting", "ready", "closed"]
 
 @define
 class ClientProtocol:
-    """A client's side. `config` is what was asked for, then what the server says is in force."""
+    """A client's side. `config` is what was asked for, then what the server says is in force.
+
+    With `resume` it asks to go on with a session that was lost; the server may begin another all the same.
+    """
 
     config: SessionConfig
+    resume: Resume | None = None
     state: State = field(init=False, default="new")
     session_id: str = field(init=False, default="")
     refused: ErrorEvent | None = field(init=False, default=None)
     """The error that came before the session was ready: the likely reason of a close that follows."""
+    resumption: Resumption | None = field(init=False, default=None)
+    """How to go on after a cut, where the server offers it."""
+    told: int = field(init=False, default=0)
+    """Events that came of the session's audio, over all its connections."""
+    _acknowledged: int | None = field(init=False, default=None)
 
     def open(self, api_key: str | None) -> str:
         """The first frame to send, once. Raises LocalProtocolError the second time."""
         if self.state != "new":
             raise LocalProtocolError("the session has been opened already")
         self.state = "opening"
-        return dump_client(SessionUpdate(opening=self.config, api_key=api_key))
+        return dump_client(SessionUpdate(opening=self.config, api_key=api_key, resume=self.resume))
+
+    def acknowledge(self) -> str | None:
+        """The frame that says how much has come, to a server that wants to know; None where it knows."""
+        if self.resumption is None or self._acknowledged == self.told or self.state != "ready":
+            return None
+        self._acknowledged = self.told
+        return dump_client(Acknowledge(self.told))
+
+    def lost(self) -> Resume | None:
+        """What to ask for, over the next connection, in order to go on with this session."""
+        if self.resumption is None or self._acknowledged is None:
+            return None
+        return Resume(self.resumption.token, self.told)
 
     def send(self, message: ClientMessage) -> str:
         """The frame for `message`. Raises LocalProtocolError where the session cannot take it (now)."""
@@ -65,11 +91,14 @@ class ClientProtocol:
     def receive(self, frame: str | bytes) -> Event:
         """The event in `frame`. Never raises; an event out of its time is taken as it is."""
         event = parse_server(frame)
+        if type(event.payload) in TOLD:
+            self.told += 1
         match event.payload:
             case SessionStarting() if self.state == "opening":
                 self.state = "starting"
-            case SessionCreated(id=name, session=session) if self.state != "closed":
+            case SessionCreated(id=name, session=session, resume=resumption) if self.state != "closed":
                 self.session_id, self.config, self.state = name, session, "ready"
+                self._found(resumption)
             case SessionUpdated(session):
                 self.config = session
             case SourceLanguageChanged(language) if self.config.source_language != "auto":
@@ -77,6 +106,12 @@ class ClientProtocol:
             case ErrorEvent() if self.state in ("opening", "starting"):
                 self.refused = event.payload
         return event
+
+    def _found(self, resumption: Resumption | None) -> None:
+        """Go on counting where a session goes on; a server that goes on knows what has come."""
+        self.resumption = resumption
+        if resumption is not None and resumption.received is not None and self.resume is not None:
+            self.told = self._acknowledged = self.resume.events
 
     def closed(self, code: int, reason: str) -> Event | None:
         """The event for a socket that has closed; None where it was told already."""

@@ -8,7 +8,7 @@ where a position lies on the source's clock.
 
 Nobody waits here. Where the window is full the oldest sound goes. What had been sent by then is not lost yet:
 the session that has it may still answer. It is once that session has ended (`rewind`), and what goes until the
-next one begins (`resume`) is lost as well.
+next one begins (`resume`) is lost as well. Unless the session had not ended after all (`go_on`).
 """
 
 from __future__ import annotations
@@ -88,6 +88,10 @@ class Replay:
         self._lost += self.answered - lost_from
         self.sent, self._cut = self.begin, False
         return lost_from, self.answered
+
+    def go_on(self, position: int) -> None:
+        """The session that had ended goes on, and has got what comes before `position`, which is held."""
+        self.sent, self._cut = min(position, self.end), False
 
     def source(self, position: int) -> int:
         """Where the frame at `position` lies on the source's clock; before the first came, 0."""

@@ -249,8 +249,9 @@ class RealtimeSession:
         await self._listened.wait()
         while (taken := await self._link.arrived.take()) is not None:
             event, size_bytes = taken
-            for told in (event, *await self._handlers.tell(event)):
-                if self._iterated:
+            errors = await self._handlers.tell(event)
+            if self._iterated:
+                for told in (event, *errors):
                     await self._unread.put(told, size_bytes)
         self._unread.close()
         self._told.set()

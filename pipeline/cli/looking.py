@@ -1,0 +1,120 @@
+"""What `top` and `tap` have in common: which process is meant, and talking with it until somebody has enough."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+
+import anyio
+import click
+from attrs import frozen
+
+from pipeline.cli.columns import columns
+from pipeline.cli.exits import Exit, refuse
+from pipeline.control.client import Process, processes, readable
+from pipeline.control.places import NoControl, control_folder, supported
+from pipeline.problems import did_you_mean
+
+__all__ = ["Chosen", "attend_until_interrupted", "choose", "meant", "running_names"]
+
+
+@frozen
+class Chosen:
+    """A process, and the one of its graphs that is meant: None for all of them."""
+
+    process: Process
+    graph: str | None
+
+
+def choose(wanted: str | None) -> Chosen:
+    """The process that `wanted` means: its number, the name of a graph or a part of it, or None for the only one.
+
+    Where several can be meant, a terminal is asked. Exits where there is none.
+    """
+    if not supported():
+        raise refuse("this platform has no Unix sockets, by which to look into a running graph", Exit.FAILED)
+    try:
+        there = anyio.run(processes, control_folder(os.environ))
+    except NoControl as why:
+        raise refuse(str(why), Exit.FAILED) from None
+    if not there:
+        raise refuse(
+            "nothing runs here that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED
+        )
+    found = meant(there, wanted)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        known = [name for process in there for name in (str(process.place.pid), *process.names)]
+        hint = did_you_mean(wanted or "", map(readable, known))
+        raise refuse(f"nothing that runs is {wanted!r}{f'; {hint}' if hint else ''}\n{_table(meant(there, None))}")
+    return _asked(found)
+
+
+def running_names() -> list[str]:
+    """The graphs that run, for a shell to complete."""
+    with suppress(NoControl):
+        there = anyio.run(processes, control_folder(os.environ)) if supported() else []
+        return [name for process in there for name in process.names]
+    return []
+
+
+def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
+    """What `wanted` can mean: the nearest that there is, of number, name, and part of a name."""
+    if wanted is None:
+        return [Chosen(process, None) for process in there]
+    by_pid = [Chosen(process, None) for process in there if str(process.place.pid) == wanted]
+    graphs = [Chosen(process, name) for process in there for name in process.names]
+    by_name = [each for each in graphs if each.graph == wanted]
+    return by_pid or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
+
+
+def _asked(found: Sequence[Chosen]) -> Chosen:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise refuse(
+            f"several run: say which, by the number of the process or the name of the graph\n{_table(found)}"
+        )
+    rows = _table(found).splitlines()
+    for number, row in enumerate(rows, start=1):
+        click.echo(f"{number:>3}  {row}", err=True)
+    choice: int = click.prompt("Which", type=click.IntRange(1, len(rows)), default=1, err=True)
+    return found[choice - 1]
+
+
+def _table(found: Sequence[Chosen]) -> str:
+    return "\n".join(columns(list(_rows(found))))
+
+
+def _rows(found: Sequence[Chosen]) -> Iterator[Sequence[str]]:
+    for each in found:
+        graphs = each.process.names if each.graph is None else [each.graph]
+        shown = ", ".join(map(readable, graphs[:4])) or "no graph"
+        yield str(each.process.place.pid), readable(each.process.command), shown + (", ..." if graphs[4:] else "")
+
+
+def attend_until_interrupted(tell: Callable[[], Awaitable[int]]) -> int:
+    """What `tell` returns, or that it was interrupted. That nobody reads what it prints any more is an end too."""
+    return anyio.run(_attend, tell)
+
+
+async def _attend(tell: Callable[[], Awaitable[int]]) -> int:
+    code = int(Exit.INTERRUPTED)
+    async with anyio.create_task_group() as tasks:
+
+        async def until_told() -> None:
+            nonlocal code
+            try:
+                code = await tell()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to say at exit
+                code = int(Exit.OK)
+            tasks.cancel_scope.cancel()
+
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            tasks.start_soon(until_told)
+            async for _ in signals:
+                tasks.cancel_scope.cancel()
+    return code

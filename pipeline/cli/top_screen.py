@@ -1,0 +1,234 @@
+"""`dragoman top` on a terminal: one picture of what goes on, drawn again at every look, fitted to any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from attrs import define, field
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text as Styled
+
+from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, rows
+from pipeline.cli.summary import losses
+from pipeline.cli.words import clock, seconds, times
+from pipeline.control.client import Message
+
+__all__ = ["Screen", "picture"]
+
+STYLES = {"busy": "green", "waits": "dim", "held up": "yellow", "failed": "bold red", "cut off": "yellow"}
+SIGNS = {"busy": "#", "waits": ".", "held up": "="}
+BLOCKS = {"busy": "█", "waits": "·", "held up": "▒"}
+"""What a stage did at a look."""
+QUEUE_CELLS = 8
+NARROW, WIDE = 90, 130
+"""Columns at which there is room for more: from where, and what kind of stage with its figures."""
+TEXT_LINES = 4
+
+
+@define
+class Screen:
+    """The terminal, until it is left; `title` says whose graphs they are."""
+
+    title: str
+    console: Console = field(factory=lambda: Console(highlight=False))
+    _live: Live = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._live = Live(console=self.console, screen=True, auto_refresh=False)
+
+    def __enter__(self) -> Screen:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: object, trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def draw(self, seen: Seen) -> None:
+        self._live.update(picture(seen, self.title, self.console), refresh=True)
+
+
+def picture(seen: Seen, title: str, console: Console) -> RenderableType:
+    """What has been seen, on exactly the lines that `console` has."""
+    width, height = console.width, max(console.height - 1, 4)  # the last line is for how to leave
+    if len(seen.graphs) == 1:
+        parts = list(_one(seen, seen.graphs[0], title, console, height))
+    else:
+        parts = list(_several(seen, title, console, height))
+    used = sum(_lines(part) for part in parts)
+    parts += [Styled("")] * max(height - used, 0)
+    hint = "Ctrl-C leaves; what runs runs on" + (
+        "" if len(seen.graphs) == 1 else "   dragoman top NAME shows one graph"
+    )
+    return Group(*parts, _one_line(hint, width, "dim"))
+
+
+def _lines(part: RenderableType) -> int:
+    return part.row_count + part.show_header if isinstance(part, Table) else 1
+
+
+def _one_line(text: str | Styled, width: int, style: str = "") -> Styled:
+    line = text if isinstance(text, Styled) else Styled(text, style=style)
+    line.no_wrap = True
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def _title(name: str, told: str, title: str, width: int) -> Styled:
+    line = Styled.assemble((name, "bold"), f"  {told}")
+    gap = width - line.cell_len - len(title)
+    if gap >= 2:
+        line.append(" " * gap)
+        line.append(title, style="dim")
+    return _one_line(line, width)
+
+
+# --- one graph
+
+
+def _one(seen: Seen, graph: Message, title: str, console: Console, height: int) -> Iterator[RenderableType]:
+    width = console.width
+    statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]]
+    texts = graph["texts"]
+    spare = height - 2 - len(statuses) - (1 if texts else 0)
+    shown, hidden = _fitting(list(rows(graph)), spare - len(texts) - 1)
+    yield _title(graph["name"], headline(graph), title, width)
+    yield _stages(seen, graph, shown, console)
+    if hidden:
+        yield _one_line(f"and {hidden} more: a higher window shows them", width, "dim")
+    for name, status in statuses:
+        yield _one_line(f"{name}: {status}", width, "yellow")
+    room = height - 2 - len(shown) - bool(hidden) - len(statuses)
+    if texts and room > 1:
+        yield Styled("")
+        yield from _texts(texts, room - 1, console)
+
+
+def _fitting(all_rows: Sequence[Row], room: int) -> tuple[Sequence[Row], int]:
+    """The rows for which there is room, and how many are left out: first those that only follow another."""
+    shown = list(all_rows)
+    if len(shown) > room:
+        shown = [row for row in shown if not row.fused]
+    shown = shown[: max(room, 1)]
+    return shown, len(all_rows) - len(shown)
+
+
+def _stages(seen: Seen, graph: Message, shown: Sequence[Row], console: Console) -> Table:
+    width = console.width
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, header_style="dim")
+    table.add_column("STAGE", no_wrap=True, overflow="ellipsis", ratio=3)
+    if width >= WIDE:
+        table.add_column("KIND", no_wrap=True, overflow="ellipsis", ratio=2, style="dim")
+    table.add_column("DOES", no_wrap=True, min_width=LOOKS + 10)
+    if width >= NARROW:
+        table.add_column("FROM", no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column("QUEUE", no_wrap=True, min_width=QUEUE_CELLS + 9)
+    for head, least in (("PEAK", 6), ("DROPPED", 7), ("RATE", 6)):
+        table.add_column(head, no_wrap=True, justify="right", min_width=least)
+    if width >= WIDE:
+        table.add_column("COUNTED", no_wrap=True, overflow="ellipsis", ratio=4, style="dim")
+    most_s = max((edge["peak_queue_s"] for edge in graph["edges"]), default=0.0)
+    for row in shown:
+        table.add_row(*_cells(seen, graph, row, most_s, console))
+    return table
+
+
+def _cells(seen: Seen, graph: Message, row: Row, most_s: float, console: Console) -> Iterator[Styled | str]:
+    quiet = "dim" if row.fused else ""
+    yield Styled(row.name, style=quiet)
+    if console.width >= WIDE:
+        yield str(row.stage["kind"]) if row.stage else ""
+    yield _does(seen.acts(graph["name"], row.stage["name"]), row.stage, console) if row.stage else ""
+    if console.width >= NARROW:
+        yield Styled(row.source, style=quiet)
+    yield _queue(row, most_s, console)
+    yield Styled(row.peak, style=quiet)
+    yield Styled(row.dropped, style="bold red" if row.edge and not row.edge["tap"] else "yellow")
+    yield Styled(row.rate, style=quiet)
+    if console.width >= WIDE:
+        counts = row.stage["counts"] if row.stage else {}
+        yield ", ".join(f"{what} {number:,}" for what, number in counts.items() if number)
+
+
+def _does(acts: Sequence[str], stage: Message, console: Console) -> Styled:
+    signs = BLOCKS if console.encoding.lower().startswith("utf") else SIGNS
+    now = act(stage)
+    if not now:
+        return Styled("")
+    line = Styled(" " * (LOOKS - len(acts)))
+    for past in acts:
+        line.append(signs.get(past, " "), style=STYLES.get(past, ""))
+    return line.append(f" {now}", style=STYLES.get(now, ""))
+
+
+def _queue(row: Row, most_s: float, console: Console) -> Styled:
+    """A bar against the longest queue of the graph so far, of a second at least, and the figure."""
+    if not row.queue:
+        return Styled("")
+    assert row.edge is not None
+    full, empty = ("█", "─") if console.encoding.lower().startswith("utf") else ("#", "-")
+    cells = min(round(QUEUE_CELLS * row.edge["queue_s"] / max(most_s, 1.0)), QUEUE_CELLS)
+    held = row.edge["queue_s"] > 0.9 * max(most_s, 1.0)
+    bar = Styled(full * cells, style="yellow" if held else "cyan")
+    return bar.append(empty * (QUEUE_CELLS - cells), style="dim").append(f" {row.queue}", style="default")
+
+
+def _texts(texts: Sequence[Message], room: int, console: Console) -> Iterator[RenderableType]:
+    """The newest text of each output: its last lines, as many as there is room for."""
+    shown = texts[-room:]
+    each = min(max(room // len(shown), 1), TEXT_LINES)
+    label = max(len(_label(text)) for text in shown)
+    for text in shown:
+        words = Styled(text["text"], style="" if text["final"] else "italic")
+        lines = words.wrap(console, max(console.width - label - 2, 20))[-each:]
+        for number, line in enumerate(lines):
+            head = f"{_label(text) if number == 0 else '':<{label}}  "
+            yield _one_line(Styled.assemble((head, "cyan"), line), console.width)
+
+
+def _label(text: Message) -> str:
+    lag = f" {text['lag_s']:.1f} s behind" if text["lag_s"] is not None else ""
+    return f"{text['language'] or text['output']}{lag}"
+
+
+# --- several
+
+
+def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[RenderableType]:
+    ledgers = list(seen.ledgers)[-3:]
+    room = max(height - 2 - len(ledgers), 1)
+    count = len(seen.graphs) + seen.more
+    shown = seen.graphs[: room if count <= room else room - 1]
+    yield _title(f"{count or 'no'} graphs", "", title, console.width)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, header_style="dim")
+    table.add_column("GRAPH", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("STATE", no_wrap=True, min_width=8)
+    for head, least in (("HEARD", 7), ("PACE", 6), ("QUEUE", 6), ("DROPPED", 7), ("BEHIND", 6)):
+        table.add_column(head, no_wrap=True, justify="right", min_width=least)
+    table.add_column("NEWEST", no_wrap=True, overflow="ellipsis", ratio=3)
+    for graph in shown:
+        table.add_row(*_graph_cells(graph))
+    yield table
+    if count > len(shown):
+        yield _one_line(f"and {count - len(shown)} more", console.width, "dim")
+    for name, report in ledgers:
+        lost = "; ".join(f"{loss.amount} at {loss.where}" for loss in losses(report)) or "nothing"
+        told = f"{name} has ended after {seconds(report.media_s)}; lost {lost}"
+        yield _one_line(told, console.width, "dim" if lost == "nothing" else "red")
+
+
+def _graph_cells(graph: Message) -> Iterator[Styled | str]:
+    edges = [edge for edge in graph["edges"] if not edge["tap"]]
+    queue_s = max((edge["queue_s"] for edge in edges), default=0.0)
+    dropped_s = sum(edge["dropped_s"] for edge in edges)
+    newest = max(graph["texts"], key=lambda text: text["end_ms"], default=None)
+    yield Styled(graph["name"], style="bold")
+    yield Styled(graph["state"], style={"running": "green", "failed": "bold red"}.get(graph["state"], "yellow"))
+    yield clock(graph["done_s"])
+    yield times(graph["done_s"] / graph["at_s"]) if graph["at_s"] > 0 else ""
+    yield f"{queue_s:.1f} s"
+    yield Styled(f"{dropped_s:.1f} s" if dropped_s else "", style="bold red")
+    yield f"{newest['lag_s']:.1f} s" if newest and newest["lag_s"] is not None else ""
+    yield newest["text"] if newest else ""

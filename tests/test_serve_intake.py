@@ -1,0 +1,58 @@
+"""What a client says on its way into the graph: cut anyhow, it comes out whole, in blocks, and in order."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.serve.intake import BLOCK_FRAMES, Intake
+
+PIECES = st.lists(st.binary(max_size=40) | st.integers(0, 30_000).map(bytes), max_size=12)
+
+
+@given(PIECES, st.lists(st.booleans(), max_size=40))
+def test_however_it_is_cut_it_comes_out_in_blocks_without_a_gap(pieces: list[bytes], takes: list[bool]) -> None:
+    intake, taken, put = Intake(), [], b""
+    for piece in pieces:
+        intake.put(piece, 0.0)
+        put += piece
+        assert intake.end == len(put) // 2
+        if takes and takes.pop() and (audio := intake.take()) is not None:
+            taken.append(audio)
+    while (audio := intake.take()) is not None:
+        taken.append(audio)
+    assert b"".join(audio.samples.tobytes() for audio in taken) == put[: len(put) // 2 * 2]
+    assert [audio.start for audio in taken] == [0, *(audio.end for audio in taken)][: len(taken)]
+    assert all(0 < audio.frames <= BLOCK_FRAMES for audio in taken)
+    assert intake.held_s == 0
+
+
+def test_a_block_that_comes_whole_is_not_copied() -> None:
+    intake, block = Intake(), np.arange(BLOCK_FRAMES, dtype="<i2").tobytes()
+    intake.put(block, 0.0)
+    audio = intake.take()
+    assert audio is not None
+    assert audio.samples.base is not None
+    assert np.shares_memory(audio.samples, np.frombuffer(block, "<i2"))
+
+
+def test_when_a_frame_came_is_known_to_10_ms_and_costs_no_more_for_a_flood() -> None:
+    intake = Intake()
+    for number in range(10_000):
+        intake.put(b"\0\0", number / 50_000)
+    assert len(intake._came) <= 21
+    for frame in (1, 2_500, 5_000, 10_000):
+        came = intake.came_at(frame)
+        assert came is not None
+        assert 0 <= came - (frame - 1) / 50_000 <= 0.011
+    intake.put(b"", 5.0)
+    assert intake.came_at(10_000) != 5.0
+
+
+def test_what_comes_after_the_end_is_counted() -> None:
+    intake = Intake()
+    intake.close()
+    intake.put(bytes(48_000), 0.0)
+    assert intake.unheard_s == 1.0
+    assert intake.take() is None
