@@ -41,7 +41,7 @@ class Commands(WithExitCodes, click.Group):
 
     HEADINGS: Mapping[str, Sequence[str]] = {
         "Run": ("translate", "listen", "run", "serve"),
-        "Look": ("validate", "graph", "params", "list", "languages", "doctor", "top", "tap"),
+        "Look": ("validate", "graph", "params", "list", "languages", "devices", "doctor", "top", "tap"),
         "Make": ("new", "schema", "completion"),
     }
 
@@ -365,6 +365,26 @@ def languages(as_json: bool) -> None:
     from pipeline.cli.languages import show
 
     show(as_json)
+
+
+@cli.command(cls=WithExitCodes, short_help="Which microphones and speakers there are; how loud it is at one.")
+@click.option("--meter", is_flag=True, help="Show the level at a microphone, until Ctrl-C.")
+@click.option("--device", metavar="NAME", help="--meter: its number or a part of its name; else the default.")
+@click.option("--seconds", metavar="N", type=click.FloatRange(min=0.1), help="--meter: for so long.")
+@json_option
+def devices(meter: bool, device: str | None, seconds: float | None, as_json: bool) -> None:
+    """Which microphones and speakers there are, the default marked, with the sample rates that each takes.
+
+    With --meter, how loud it is at one of the microphones.
+    """
+    from pipeline.cli.devices import show, show_meter
+
+    if not meter and (device is not None or seconds is not None):
+        raise refuse("--device and --seconds are for --meter")
+    if meter:
+        show_meter(device, seconds, as_json)
+    else:
+        show(as_json)
 
 
 @cli.command(cls=WithExitCodes, short_help="What works on this machine, and how to install the rest.")
