@@ -73,7 +73,9 @@ class Pulse:
         self._modules[sink] = told.strip()
         path = self.home / f"{len(self._running)}.awake"
         with path.open("wb") as out:
-            self.start("parec", "--latency-msec=10", "--rate=8000", "--channels=1", "-d", f"{sink}.monitor", stdout=out)
+            self.start(
+                "parec", "--latency-msec=10", "--rate=8000", "--channels=1", "-d", f"{sink}.monitor", stdout=out
+            )
         wait_until(lambda: path.stat().st_size > 0)
 
     def unplug(self, sink: str) -> None:
@@ -165,7 +167,14 @@ def pulse(home: Path, *sinks: str) -> Iterator[Pulse]:
     room = Pulse(home, env)
     try:
         room.start(
-            *("pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"),
+            *(
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--use-pid-file=no",
+                "--exit-idle-time=-1",
+                "--disable-shm=yes",
+            ),
             f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1",
         )
         wait_until(socket.exists)
