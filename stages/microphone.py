@@ -129,8 +129,6 @@ class Microphone:
             except DeviceLost as lost:
                 if self.when_lost == "fail":
                     raise StageError(f"the microphone {device.name!r} is lost: {lost}") from None
-                self._tally.times_lost += 1
-                self._retry.begin(f"microphone {device.name!r}", str(lost))
             except StageError as closed:
                 if not self._retry.trying:
                     raise
@@ -160,6 +158,11 @@ class Microphone:
             track.open(ear.timing, closed=self._paused)
             try:
                 await self._send_on(ear, track, frames, outbox)
+            except DeviceLost as lost:
+                self._tally.times_lost += 1
+                if self.when_lost == "reopen":
+                    self._retry.begin(f"microphone {device.name!r}", str(lost))
+                raise
             finally:
                 self._ear = None
                 self._tally = self._tally.with_ear(ear)

@@ -156,8 +156,6 @@ class Speaker:
             except DeviceLost as lost:
                 if self.when_lost == "fail":
                     raise StageError(f"the speaker {device.name!r} is lost: {lost}") from None
-                self._times_lost += 1
-                self._retry.begin(f"speaker {device.name!r}", str(lost))
             except StageError as closed:
                 if not self._retry.trying:
                     raise
@@ -179,8 +177,11 @@ class Speaker:
             self._retry.end()
             try:
                 await self._pump(mouth, speech)
-            except DeviceLost:
+            except DeviceLost as lost:
+                self._times_lost += 1
                 self._unsounded += mouth.unsounded
+                if self.when_lost == "reopen":
+                    self._retry.begin(f"speaker {device.name!r}", str(lost))
                 raise
             except anyio.get_cancelled_exc_class():
                 await mouth.fade_out()

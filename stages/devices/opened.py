@@ -15,7 +15,7 @@ from stages.devices.watchdog import LOST_AFTER_S, Watchdog
 
 __all__ = ["DEFAULT_LATENCY_MS", "DeviceLost", "LoopClock", "Vigil", "opened"]
 
-_CLOSES_WITHIN_S = 2.0
+_CLOSES_WITHIN_S = 0.5
 """A driver whose device is gone may hang for ever."""
 
 
