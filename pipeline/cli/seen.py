@@ -17,6 +17,7 @@ __all__ = ["LOOKS", "Row", "Seen", "act", "headline", "report_of", "rows"]
 LOOKS = 8
 """How many looks back it shows what a stage did: four seconds."""
 LEDGERS = 8
+TEXTS = 64
 
 
 @define
@@ -32,6 +33,7 @@ class Seen:
     over: bool = False
     ledgers: deque[tuple[str, Report]] = field(factory=lambda: deque(maxlen=LEDGERS))
     _acts: dict[tuple[str, str], deque[str]] = field(init=False, factory=dict)
+    _texts: dict[str, deque[Message]] = field(init=False, factory=dict)
 
     def feed(self, message: Message) -> None:
         match message["type"]:
@@ -50,6 +52,10 @@ class Seen:
         """What the stage did at the last looks, the newest last: see `_act`."""
         return self._acts.get((graph, stage), ())
 
+    def texts(self, graph: str) -> Sequence[Message]:
+        """The texts that were the newest of their outputs at some look, in that order, each as it was last."""
+        return self._texts.get(graph, ())
+
     def _remember(self) -> None:
         past, self._acts = self._acts, {}
         for graph in self.graphs:
@@ -57,6 +63,11 @@ class Seen:
                 key = graph["name"], stage["name"]
                 self._acts[key] = past.get(key, deque(maxlen=LOOKS))
                 self._acts[key].append(act(stage))
+        past_texts, self._texts = self._texts, {}
+        for graph in self.graphs:
+            kept = self._texts[graph["name"]] = past_texts.get(graph["name"], deque(maxlen=TEXTS))
+            for text in graph["texts"]:
+                _replace(kept, text)
 
 
 def act(stage: Message) -> str:
@@ -66,6 +77,16 @@ def act(stage: Message) -> str:
     if stage["state"] != "running":
         return "not begun" if stage["state"] == "waiting" else str(stage["state"])
     return "busy" if stage["busy"] else {"input": "waits", "room": "held up"}.get(stage["waits_for"], "cut off")
+
+
+def _replace(kept: deque[Message], text: Message) -> None:
+    """Put `text` where it, or what it grew from, is already; or else behind all."""
+    for place, past in enumerate(kept):
+        same = all(past[name] == text[name] for name in ("output", "utterance"))
+        if same and (not past["final"] or (past["start_ms"], past["text"]) == (text["start_ms"], text["text"])):
+            kept[place] = text
+            return
+    kept.append(text)
 
 
 def report_of(told: Mapping[str, Any]) -> Report:
@@ -93,6 +114,12 @@ class Row:
         return str(self.stage["name"]) if self.stage["task"] == self.stage["name"] else f"+ {self.stage['name']}"
 
     @property
+    def short_name(self) -> str:
+        """Without the assembly that it is a part of."""
+        head, slash, part = self.name.rpartition("/")
+        return f"{head[: 2 * head.startswith('+ ')]}…/{part}" if slash else self.name
+
+    @property
     def fused(self) -> bool:
         return self.edge is not None and bool(self.edge["fused"])
 
@@ -106,7 +133,7 @@ class Row:
         """What waits on it now; a fused edge holds nothing."""
         if self.edge is None or self.fused:
             return ""
-        if self.edge["texts"] and (self.edge["texts_waiting"] or not self.edge["sent_s"]):
+        if self.edge["texts_waiting"]:
             return plural(self.edge["texts_waiting"], "text")
         return _short(self.edge["queue_s"]) if self.edge["sent_s"] else ""
 
@@ -128,7 +155,8 @@ class Row:
         """Times real time; of texts, how many there were."""
         if self.edge is None:
             return ""
-        return times(self.edge["rate_x"]) if self.edge["sent_s"] else plural(self.edge["texts"], "text")
+        texts = plural(self.edge["texts"], "text") if self.edge["texts"] else ""
+        return times(self.edge["rate_x"]) if self.edge["sent_s"] else texts
 
 
 def _short(value: float) -> str:
