@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -213,15 +214,23 @@ def test_where_no_socket_can_be(folder: Path, name: str, why: str) -> None:
 
 def test_what_dead_processes_have_left_is_removed_and_nothing_else(folder: Path) -> None:
     folder.mkdir(mode=0o700)
-    with socket.socket(socket.AF_UNIX) as dead, socket.socket(socket.AF_UNIX) as alive:
-        dead.bind(str(folder / "12-00aa11.sock"))
+    with subprocess.Popen(["true"]) as process:
+        gone = process.pid
+    with (
+        socket.socket(socket.AF_UNIX) as dead,
+        socket.socket(socket.AF_UNIX) as alive,
+        socket.socket(socket.AF_UNIX) as begins,
+    ):
+        dead.bind(str(folder / f"{gone}-00aa11.sock"))
         alive.bind(str(folder / "7-00aa11.sock"))
         alive.listen()
+        begins.bind(str(folder / f"{os.getpid()}-00aa11.sock"))
         dead.close()
         (folder / "notes.txt").touch()
         (folder / "0-00aa11.sock").touch()
         assert [place.pid for place in sockets(folder)] == [7]
-    assert sorted(path.name for path in folder.iterdir()) == ["0-00aa11.sock", "7-00aa11.sock", "notes.txt"]
+    kept = {"0-00aa11.sock", "7-00aa11.sock", f"{os.getpid()}-00aa11.sock", "notes.txt"}
+    assert {path.name for path in folder.iterdir()} == kept, "one that begins does not listen yet"
 
 
 def test_without_a_folder_nobody_listens(folder: Path) -> None:

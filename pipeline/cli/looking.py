@@ -41,9 +41,7 @@ def choose(wanted: str | None) -> Chosen:
     except NoControl as why:
         raise refuse(str(why), Exit.FAILED) from None
     if not there:
-        raise refuse(
-            "nothing runs here that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED
-        )
+        raise refuse("nothing runs that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED)
     found = meant(there, wanted)
     if len(found) == 1:
         return found[0]
@@ -74,9 +72,7 @@ def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
 
 def _asked(found: Sequence[Chosen]) -> Chosen:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise refuse(
-            f"several run: say which, by the number of the process or the name of the graph\n{_table(found)}"
-        )
+        raise refuse(f"several run: say which, by the process's number or the graph's name\n{_table(found)}")
     rows = _table(found).splitlines()
     for number, row in enumerate(rows, start=1):
         click.echo(f"{number:>3}  {row}", err=True)

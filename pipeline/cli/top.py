@@ -35,6 +35,8 @@ async def _top(chosen: Chosen, once: bool, as_json: bool) -> int:
             if once:
                 return await _tell(conversation, chosen)
             return await _draw(conversation, chosen)
+    except BrokenPipeError:  # ours: nobody reads what is printed
+        raise
     except (Refused, OSError) as why:
         say_error(str(why))
         return Exit.FAILED
