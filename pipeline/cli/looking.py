@@ -20,6 +20,9 @@ from pipeline.problems import did_you_mean
 
 __all__ = ["Chosen", "attend_until_interrupted", "choose", "meant", "running_names"]
 
+NAMED = 2
+"""Graphs of a process that are named where there is a choice."""
+
 
 @frozen
 class Chosen:
@@ -30,7 +33,7 @@ class Chosen:
 
 
 def choose(wanted: str | None) -> Chosen:
-    """The process that `wanted` means: its number, the name of a graph or a part of it, or None for the only one.
+    """The process that `wanted` means: by number, command or graph (or a part of its name); None: the only one.
 
     Where several can be meant, a terminal is asked. Exits where there is none.
     """
@@ -61,13 +64,13 @@ def running_names() -> list[str]:
 
 
 def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
-    """What `wanted` can mean: the nearest that there is, of number, name, and part of a name."""
+    """What `wanted` can mean: the nearest that there is, of process, name, and part of a name."""
     if wanted is None:
         return [Chosen(process, None) for process in there]
-    by_pid = [Chosen(process, None) for process in there if str(process.place.pid) == wanted]
+    whole = [Chosen(process, None) for process in there if wanted in (str(process.place.pid), process.command)]
     graphs = [Chosen(process, name) for process in there for name in process.names]
     by_name = [each for each in graphs if each.graph == wanted]
-    return by_pid or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
+    return whole or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
 
 
 def _asked(found: Sequence[Chosen]) -> Chosen:
@@ -87,8 +90,9 @@ def _table(found: Sequence[Chosen]) -> str:
 def _rows(found: Sequence[Chosen]) -> Iterator[Sequence[str]]:
     for each in found:
         graphs = each.process.names if each.graph is None else [each.graph]
-        shown = ", ".join(map(readable, graphs[:4])) or "no graph"
-        yield str(each.process.place.pid), readable(each.process.command), shown + (", ..." if graphs[4:] else "")
+        shown = ", ".join(map(readable, graphs[:NAMED])) or "no graph"
+        more = f" and {len(graphs) - NAMED} more" if len(graphs) > NAMED else ""
+        yield str(each.process.place.pid), readable(each.process.command), shown + more
 
 
 def attend_until_interrupted(tell: Callable[[], Awaitable[int]]) -> int:

@@ -27,6 +27,7 @@ NARROW, WIDE = 90, 130
 """Columns at which there is room for more: from where, and what kind of stage with its figures."""
 HEADS = 2
 """Lines above the stages."""
+STATUSES = 3
 
 
 @define
@@ -54,16 +55,18 @@ class Screen:
 def picture(seen: Seen, title: str, console: Console) -> RenderableType:
     """What has been seen, on exactly the lines that `console` has."""
     width, height = console.width, max(console.height - 1, 4)  # the last line is for how to leave
-    if len(seen.graphs) == 1:
-        parts = list(_one(seen, seen.graphs[0], title, console, height))
-    else:
-        parts = list(_several(seen, title, console, height))
-    used = sum(_lines(part) for part in parts)
-    parts += [Styled("")] * max(height - used, 0)
+    show = _one if len(seen.graphs) == 1 else _several
+    parts: list[RenderableType] = []
+    left = height
+    for part in show(seen, title, console, height):
+        if _lines(part) > left:
+            break
+        parts.append(part)
+        left -= _lines(part)
     hint = "Ctrl-C leaves; what runs runs on" + (
         "" if len(seen.graphs) == 1 else "   dragoman top NAME shows one graph"
     )
-    return Group(*parts, _one_line(hint, width, "dim"))
+    return Group(*parts, *[Styled("")] * left, _one_line(hint, width, "dim"))
 
 
 def _lines(part: RenderableType) -> int:
@@ -89,9 +92,9 @@ def _title(name: str, told: str, title: str, width: int) -> Styled:
 # --- one graph
 
 
-def _one(seen: Seen, graph: Message, title: str, console: Console, height: int) -> Iterator[RenderableType]:
-    width = console.width
-    statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]]
+def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[RenderableType]:
+    (graph,), width = seen.graphs, console.width
+    statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]][:STATUSES]
     newest = len(graph["texts"])
     spare = height - HEADS - len(statuses) - (newest + 1 if newest else 0)
     shown, hidden = _fitting(list(rows(graph)), spare)
