@@ -20,9 +20,12 @@ from typing import Any
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
+from click.testing import CliRunner
 from rich.console import Console
 
+from pipeline.cli import looking
 from pipeline.cli.looking import meant
+from pipeline.cli.main import cli
 from pipeline.cli.seen import LOOKS, Seen, act, report_of, rows
 from pipeline.cli.top import plain
 from pipeline.cli.top_screen import picture
@@ -216,7 +219,7 @@ def test_what_does_not_fit_is_counted() -> None:
 def test_several_graphs_are_a_line_each() -> None:
     told = seen(graph("one"), graph("two", state="failed", texts=[]), more=3)
     report = {"graph": "g", "stages": [], "edges": [], "media_s": 3.0, "wall_s": 3.0, "stopped": False}
-    told.feed({"type": "ledger", "graph": "three", "report": report})
+    told.feed({"type": "ledger", "graph": "three", "state": "done", "report": report})
     lines = drawn(told, 90, 12)
     assert lines[0].startswith("5 graphs")
     assert lines[2].split() == [
@@ -235,7 +238,7 @@ def test_several_graphs_are_a_line_each() -> None:
     ]
     assert lines[3].split()[:2] == ["two", "failed"]
     assert lines[4] == "and 3 more"
-    assert lines[5] == "three has ended after 3.0 s; lost nothing"
+    assert lines[5] == "three: done after 3.0 s; lost nothing"
 
 
 def test_nothing_that_is_told_can_do_anything_to_a_terminal() -> None:
@@ -285,6 +288,16 @@ def test_a_process_is_meant_by_number_command_name_or_a_part_of_it() -> None:
     assert found("s-1") == [(10, "s-1")]
     assert found("s-") == [(10, "s-1"), (10, "s-12")]
     assert found("monday") == found("") == []
+
+
+def test_a_process_of_another_version_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def processes(folder: Path) -> list[Process]:
+        return [Process(Place(10, folder), "run", [{"name": "sunday"}], protocol=2)]
+
+    monkeypatch.setattr(looking, "processes", processes)
+    result = CliRunner().invoke(cli, ["top", "--once"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "process 10 runs another version of dragoman than this" in result.stderr
 
 
 # --- as a process
@@ -380,7 +393,7 @@ def test_the_screen_shows_the_graph_and_then_its_ledger(tmp_path: Path) -> None:
         assert "\x1b[?1049h" in top.written, "on a screen of its own, which is given back at the end"
         top.read_until("pt-br")
         run.send_signal(signal.SIGINT)
-        top.read_until("sunday: what became of everything")
+        top.read_until("sunday: done; what became of everything")
         top.read_until("lost     nothing")
         assert "\x1b[?1049l" in top.written
         assert top.process.wait(30) == 0

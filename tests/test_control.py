@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
 from anyio import wait_all_tasks_blocked
 from attrs import define
@@ -159,6 +160,11 @@ def test_no_text_breaks_a_line(text: str) -> None:
     line = messages.line("x", text=text)
     assert line.count(b"\n") == 1
     assert json.loads(line) == {"type": "x", "text": text}
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    told = {"count": np.int64(3), "level": np.float32(0.5), "path": Path("a")}
+    assert json.loads(messages.line("x", **told)) == {"type": "x", "count": 3, "level": 0.5, "path": "a"}
 
 
 def test_what_is_shown_on_a_terminal_has_no_control_characters() -> None:

@@ -15,6 +15,7 @@ from attrs import frozen
 from pipeline.cli.columns import columns
 from pipeline.cli.exits import Exit, refuse
 from pipeline.control.client import Process, processes, readable
+from pipeline.control.messages import PROTOCOL
 from pipeline.control.places import NoControl, control_folder, supported
 from pipeline.problems import did_you_mean
 
@@ -46,13 +47,14 @@ def choose(wanted: str | None) -> Chosen:
     if not there:
         raise refuse("nothing runs that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED)
     found = meant(there, wanted)
-    if len(found) == 1:
-        return found[0]
     if not found:
         known = [name for process in there for name in (str(process.place.pid), *process.names)]
         hint = did_you_mean(wanted or "", map(readable, known))
         raise refuse(f"nothing that runs is {wanted!r}{f'; {hint}' if hint else ''}\n{_table(meant(there, None))}")
-    return _asked(found)
+    chosen = found[0] if len(found) == 1 else _asked(found)
+    if chosen.process.protocol != PROTOCOL:
+        raise refuse(f"process {chosen.process.place.pid} runs another version of dragoman than this", Exit.FAILED)
+    return chosen
 
 
 def running_names() -> list[str]:

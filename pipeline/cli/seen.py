@@ -8,16 +8,32 @@ from typing import Any
 
 from attrs import define, field, fields, frozen
 
-from pipeline.cli.words import clock, plural, times
+from pipeline.cli.summary import losses
+from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.control.client import Message
 from pipeline.ledger import EdgeLine, Report, StageLine
 
-__all__ = ["LOOKS", "Row", "Seen", "act", "headline", "report_of", "rows"]
+__all__ = ["LOOKS", "Ledger", "Row", "Seen", "act", "headline", "report_of", "rows"]
 
 LOOKS = 8
 """How many looks back it shows what a stage did: four seconds."""
 LEDGERS = 8
 TEXTS = 64
+
+
+@frozen
+class Ledger:
+    """What became of everything in a graph that has ended, `done` or `failed`."""
+
+    graph: str
+    state: str
+    report: Report
+
+    @property
+    def headline(self) -> str:
+        """`sunday: done after 0:34; lost 1.0 s at talk -> pcm`."""
+        lost = ", ".join(f"{loss.amount} at {loss.where}" for loss in losses(self.report))
+        return f"{self.graph}: {self.state} after {seconds(self.report.media_s)}; lost {lost or 'nothing'}"
 
 
 @define
@@ -31,7 +47,7 @@ class Seen:
     more: int = 0
     looks: int = 0
     over: bool = False
-    ledgers: deque[tuple[str, Report]] = field(factory=lambda: deque(maxlen=LEDGERS))
+    ledgers: deque[Ledger] = field(factory=lambda: deque(maxlen=LEDGERS))
     _acts: dict[tuple[str, str], deque[str]] = field(init=False, factory=dict)
     _texts: dict[str, deque[Message]] = field(init=False, factory=dict)
 
@@ -44,7 +60,8 @@ class Seen:
                     self.graphs = message["graphs"]
                 self._remember()
             case "ledger":
-                self.ledgers.append((message["graph"], report_of(message["report"])))
+                ledger = Ledger(message["graph"], message["state"], report_of(message["report"]))
+                self.ledgers.append(ledger)
             case "over":
                 self.over = True
 

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, rows
-from pipeline.cli.summary import losses
-from pipeline.cli.words import clock, seconds, times
+from pipeline.cli.words import clock, times
 from pipeline.control.client import Message
 
 __all__ = ["Screen", "picture"]
@@ -214,10 +213,8 @@ def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[
     yield table
     if count > len(shown):
         yield _one_line(f"and {count - len(shown)} more", console.width, "dim")
-    for name, report in ledgers:
-        lost = "; ".join(f"{loss.amount} at {loss.where}" for loss in losses(report)) or "nothing"
-        told = f"{name} has ended after {seconds(report.media_s)}; lost {lost}"
-        yield _one_line(told, console.width, "dim" if lost == "nothing" else "red")
+    for ledger in ledgers:
+        yield _one_line(ledger.headline, console.width, "red" if ledger.report.lost else "dim")
 
 
 def _graph_cells(graph: Message) -> Iterator[Styled | str]:
