@@ -67,8 +67,10 @@ class EdgeSnapshot:
 
 @frozen
 class TextSnapshot:
-    """The newest text of an output (`stage.port`). `lag_s`: how far the source had got past its end when it was
-    first seen here, None where there are several sources.
+    """The newest text of an output (`stage.port`).
+
+    `lag_s`: how far the source had got past its end when it was new, to the time between two looks. None where
+    that is not known: at the first look, and where there are several sources.
     """
 
     output: str
@@ -169,9 +171,13 @@ def _texts(execution: Execution, report: Report, before: GraphSnapshot | None) -
     return tuple(
         past[output]
         if output in past and past[output].text is text
-        else TextSnapshot(output, text, max(report.media_s - text.end_ms / 1000, 0.0) if one_source else None)
+        else TextSnapshot(output, text, _lag_s(report, text) if before and one_source else None)
         for output, text in execution.newest().items()
     )
+
+
+def _lag_s(report: Report, text: Text) -> float:
+    return max(report.media_s - text.end_ms / 1000, 0.0)
 
 
 def _rounded(value: Any) -> Any:

@@ -404,7 +404,7 @@ def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
 
 
-@cli.command(short_help="Watch graphs that run: queues, drops, who is busy, the newest captions.")
+@cli.command(short_help="Watch graphs that run: queues, drops, the newest captions.")
 @click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
 @click.option("--once", is_flag=True, help="One look, as plain lines; so it is anyway where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: a snapshot each half second, then the ledger.")
@@ -412,8 +412,8 @@ def top(which: str | None, once: bool, as_json: bool) -> None:
     """Watch the graphs that run: what each stage does, what waits on each edge, the newest captions.
 
     Another process runs them: `dragoman run`, `translate` or `serve`, of the same user. NAME is the name of a
-    graph, or a part of it. When the graph ends, its ledger says what became of everything. Ctrl-C ends the
-    watching, and not the graph.
+    graph, a part of it, or `serve`. When the graph ends, its ledger says what became of everything. Ctrl-C
+    ends the watching, and not the graph.
 
     Example: dragoman run realtime & dragoman top realtime
     """

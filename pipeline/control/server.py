@@ -19,6 +19,7 @@ from attrs import define, field
 
 from pipeline.control.messages import (
     LINE_LIMIT_BYTES,
+    PROTOCOL,
     AskGraphs,
     AskLedger,
     AskSet,
@@ -174,7 +175,7 @@ class ControlSocket:
             {"name": name, "state": execution.state, "edges": [str(edge) for edge in execution.edges]}
             for name, execution in self.watched.graphs.items()
         ]
-        return line("graphs", pid=os.getpid(), command=self.command, graphs=graphs)
+        return line("graphs", protocol=PROTOCOL, pid=os.getpid(), command=self.command, graphs=graphs)
 
     def _set(self, request: AskSet) -> bytes:
         name, execution = self._chosen(request.graph)
