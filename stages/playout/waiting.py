@@ -107,6 +107,8 @@ class Waiting:
     _utterances: deque[Utterance] = field(init=False, factory=deque)
     _last: Utterance | None = field(init=False, default=None)
     """The last that came, also when it has been played."""
+    _longest: int = field(init=False, default=0)
+    """Frames of the longest original since nobody had to wait."""
     _next: int | None = field(init=False, default=None)
     """The position at which sound that goes on would start."""
     _told: deque[Skipped] = field(init=False, factory=lambda: deque(maxlen=_REMEMBERED))
@@ -181,14 +183,18 @@ class Waiting:
     def _fair_at(self, start: int, now: float) -> float:
         """When an utterance would begin that comes `now`, had none before it been longer than its original.
 
-        Behind a long one that takes some time, for which nobody is to blame; `_FAIR` lets it pass.
+        Who comes behind a long one waits, and is not late; but no longer than the longest took, however many come
+        at once.
         """
-        last = self._last
-        if last is None:
+        if self._last is None:
             return now
-        original = start - last.start
-        frames = min(original, last.total) if original > 0 else last.total
-        return max(now, last.fair_at + frames / _FAIR / self.rate)
+        original = start - self._last.start
+        frames = min(original, self._last.total) if original > 0 else self._last.total
+        self._longest = max(self._longest, frames)
+        at = min(self._last.fair_at + frames / _FAIR / self.rate, now + self._longest / self.rate)
+        if at <= now:
+            self._longest = 0
+        return max(now, at)
 
     def _drop(self, utterance: Utterance, frames: int) -> None:
         utterance.skipped_frames += frames
