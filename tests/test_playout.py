@@ -1,20 +1,30 @@
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import anyio
 import numpy as np
 import pytest
+import soundfile
 from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.items import Audio, Mark, MarkKind, Samples
+from pipeline.graph import Graph
+from pipeline.items import Audio, Mark, MarkKind, Samples, Text
+from pipeline.runner import run
 from pipeline.stage import StageError
-from pipeline.testing import noise
+from pipeline.testing import Collect, Playlist, noise
+from stages.asr import Asr
 from stages.playout import Playout
 from stages.playout.joins import FADE_MS
+from stages.vad import Vad
+from tests.engine import needs_models
 from tests.playing import Arrival, live, play, spoken, tone
+from tests.wer import error_rate
 
 RATE = 8000
 FADE = RATE * FADE_MS // 1000
@@ -345,6 +355,30 @@ def test_a_backlog_that_comes_at_once_is_spoken_as_far_as_it_is_in_time() -> Non
     assert accounted(playout) == 8 * 4 * RATE
 
 
+@needs_models
+@pytest.mark.models
+def test_speech_that_is_caught_up_with_can_still_be_understood(speech: Path) -> None:
+    """Two recordings that come at once: pauses are trimmed, and the first is spoken as fast as it gets."""
+    entries = {entry["file"]: entry for entry in json.loads((speech / "manifest.json").read_text())["speech"]}
+    names = ["en_austen_0870.flac", "en_ls_2412_antecedents.flac"]
+    sounds = [soundfile.read(speech / name, dtype="int16", always_2d=True)[0] for name in names]
+    playout = Playout(rate=16000, max_lag_s=9)
+    arrivals = [arrival for number, sound in enumerate(sounds) for arrival in spoken(0, number, sound, 16000)]
+    seconds = sum(map(len, sounds)) / 16000
+    out = play(playout, arrivals, seconds, 20)
+    counts = playout.counts()
+    assert playout.held_frames == 0
+    assert counts["frames saved by speaking faster"] > 0.08 * seconds * 16000
+    assert playout.losses() == {}
+    texts = Collect()
+    blocks = [Audio(out[at : at + 1600], at, 16000) for at in range(0, len(out), 1600)]
+    graph = Graph("hurried").add("talk", Playlist(items=blocks)).add("vad", Vad(), reads="talk")
+    graph.add("asr", Asr(language="en-us"), reads="vad").add("texts", texts, reads="asr")
+    anyio.run(run, graph)
+    heard = " ".join(item.text for item in texts.items if isinstance(item, Text))
+    assert error_rate(" ".join(entries[name]["transcript"] for name in names), heard) <= 0.1
+
+
 # --- the law
 
 
@@ -409,6 +443,36 @@ def test_every_frame_is_played_once_and_in_order(steps: list[tuple[str, int]]) -
     sounding = sum(int(np.count_nonzero(out)) for out in law.played)
     assert sounding == counts["frames played"] == law.put
     assert counts | {"frames played": 0, "underruns": 0} == dict.fromkeys(counts, 0)
+
+
+@given(
+    stalls=st.lists(st.tuples(st.floats(0, 60), st.floats(0, 3)), max_size=4),
+    ppm=st.sampled_from([300, -300]),
+    max_lag_s=st.sampled_from([None, 1.0]),
+)
+@settings(deadline=None, max_examples=20)
+def test_a_live_stream_that_stalls_now_and_then_neither_clicks_nor_loses_a_frame(
+    stalls: list[tuple[float, float]], ppm: float, max_lag_s: float | None
+) -> None:
+    whole = tone(100, 60, 2000)
+    arrivals = []
+    for at, block in live(whole, 2000, 20, ppm=ppm):
+        held_up = [begin + length for begin, length in stalls if begin <= at < begin + length]
+        arrivals.append((max([at, *held_up]), block))
+    playout = Playout(rate=2000, max_lag_s=max_lag_s)
+    out = play(playout, accumulated(arrivals), 60, 20)
+    assert accounted(playout) == sum(block.frames for at, block in arrivals if at <= 59.98)
+    assert steepest(out) < 1.25 * steepest(whole)
+    assert playout.counts()["underruns"] <= len(stalls)
+    assert playout.losses() == {}
+
+
+def accumulated(arrivals: list[tuple[float, Audio]]) -> Iterator[Arrival]:
+    """None comes before the one before it."""
+    last = 0.0
+    for at, block in arrivals:
+        last = max(last, at)
+        yield last, block
 
 
 @given(steps=steps, max_lag_s=st.sampled_from([0.2, 1.0, 3.0]))

@@ -112,6 +112,8 @@ class Faster:
         coarse: NDArray[np.float32] = wave[: len(wave) // stride * stride].reshape(-1, stride).mean(axis=1)
         hop = self._hop_frames // stride
         about = stride * _likest(coarse, hop, least // stride, most // stride)
+        if stride == 1:
+            return about
         return _likest(wave, self._hop_frames, max(least, about - stride), min(most, about + stride))
 
 
