@@ -156,3 +156,40 @@ def test_what_was_learned_about_the_clocks_stays_when_playing_breaks_off() -> No
     drift.restart()
     assert (drift.live, drift.step) == (False, 1.0)
     assert Clocks(200).run(60, drift).last == pytest.approx(1.0002, abs=3e-5)
+
+
+@pytest.mark.parametrize("ppm", [200, -200])
+@pytest.mark.parametrize("period_frames", [256, 1024, 2048])
+def test_a_device_behind_a_ring_that_is_filled_now_and_then(ppm: float, period_frames: int) -> None:
+    """Every 20 ms and a bit, so much is pulled as the device has taken: whole periods, none or some."""
+    drift, chance, seen = Drift(RATE, TARGET_S), random.Random(2), Extremes()
+    arrivals, held, pulled, now, smoothed, playing = (
+        Clocks(ppm, 20, jitter_ms=10).arrivals(),
+        0.0,
+        0,
+        0.0,
+        0.0,
+        False,
+    )
+    coming = next(arrivals)
+    while now < 900:
+        before, now = now, now + 0.02 + chance.random() * 0.004
+        while coming <= now:
+            drift.put(RATE // 50, coming, goes_on=held > 0)
+            held += RATE // 50
+            coming = next(arrivals)
+        taken = int(now * RATE / period_frames) * period_frames
+        if not (frames := taken - pulled):
+            continue
+        pulled = taken
+        offset_s = drift.level_s(held, frames, now) - drift.wanted_s(frames)
+        playing = playing or offset_s > 0
+        if playing:
+            step = drift.follow(held, frames, now)
+            smoothed += (offset_s - smoothed) * (now - before) / 10
+            seen.see(held - frames, step, smoothed if now > 300 else 0.0)
+            held -= frames * step
+    assert seen.least_held > 0
+    assert seen.most_held < 2 * TARGET_S * RATE
+    assert seen.offset_s < WORST_OFFSET_S
+    assert (seen.last - 1) * 1e6 == pytest.approx(ppm, abs=60)

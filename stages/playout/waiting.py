@@ -51,7 +51,7 @@ class Utterance:
     skipped_lag_s: float | None = None
     """How late it was when it was skipped."""
     skipped_frames: int = 0
-    _pieces: deque[tuple[Samples, float]] = field(init=False, factory=deque)
+    _blocks: deque[tuple[Samples, float]] = field(init=False, factory=deque)
     """Blocks, and when they came."""
     _due: float = field(init=False, default=0.0)
     """When the next frame could have sounded, had nothing been in its way."""
@@ -61,18 +61,18 @@ class Utterance:
 
     @property
     def blocks(self) -> int:
-        return len(self._pieces)
+        return len(self._blocks)
 
     def append(self, samples: Samples, now: float) -> None:
-        self._pieces.append((samples, now))
+        self._blocks.append((samples, now))
         self.frames += len(samples)
         self.total += len(samples)
 
     def take(self, most: int, rate: int) -> Samples:
         """Up to `most` frames of the first block; there must be one."""
-        samples, came_at = self._pieces.popleft()
+        samples, came_at = self._blocks.popleft()
         if len(samples) > most:
-            self._pieces.appendleft((samples[most:], came_at))
+            self._blocks.appendleft((samples[most:], came_at))
             samples = samples[:most]
         self.begun = True
         self.frames -= len(samples)
@@ -81,11 +81,11 @@ class Utterance:
 
     def wait_s(self, now: float) -> float:
         """How much later than it could have sounded its next frame sounds, if it sounds `now`."""
-        return now - max(self._due, self._pieces[0][1] if self._pieces else self._due)
+        return now - max(self._due, self._blocks[0][1] if self._blocks else self._due)
 
     def clear(self) -> int:
         """Forget what was not taken; how many frames that were."""
-        self._pieces.clear()
+        self._blocks.clear()
         frames, self.frames = self.frames, 0
         self.total -= frames
         return frames
