@@ -38,6 +38,7 @@ from pipeline.ledger import Report
 from pipeline.problems import did_you_mean, one_of
 from pipeline.runner import Execution
 from pipeline.snapshot import GraphSnapshot, take
+from pipeline.stage import Stage
 from pipeline.tapping import Tapped, UnknownEdge
 from pipeline.watched import Watched
 from stages.jsonl import as_json
@@ -175,7 +176,12 @@ class ControlSocket:
 
     def _graphs(self) -> bytes:
         graphs = [
-            {"name": name, "state": execution.state, "edges": [str(edge) for edge in execution.edges]}
+            {
+                "name": name,
+                "state": execution.state,
+                "edges": [str(edge) for edge in execution.edges],
+                "pausable": list(_able(execution, "paused")),
+            }
             for name, execution in self.watched.graphs.items()
         ]
         return line("graphs", protocol=PROTOCOL, pid=os.getpid(), command=self.command, graphs=graphs)
@@ -187,8 +193,7 @@ class ControlSocket:
             raise BadRequest(f"attribute: wanted one of {', '.join(SETTABLE)}, came {request.attribute[:80]!r}")
         if type(request.value) is not kind:
             raise BadRequest(f"value: wanted {kind.__name__}, came {repr(request.value)[:80]}")
-        stages = {each: node.stage for each, node in execution.plan.nodes.items()}
-        able = {each: stage for each, stage in stages.items() if hasattr(stage, request.attribute)}
+        able = _able(execution, request.attribute)
         if request.stage not in able:
             raise BadRequest(f"stage: no {request.stage[:80]!r} can be {request.attribute}, only {one_of(able)}")
         setattr(able[request.stage], request.attribute, request.value)
@@ -229,6 +234,12 @@ class ControlSocket:
         what = "graph: several run" if name is None else f"graph: no {name[:80]!r} runs here"
         hint = did_you_mean(name or "", graphs)
         raise BadRequest(f"{what}{f'; {hint}' if hint else ''}; there is {one_of(graphs)}")
+
+
+def _able(execution: Execution, attribute: str) -> Mapping[str, Stage]:
+    """The stages that have it."""
+    stages = {name: node.stage for name, node in execution.plan.nodes.items() if node.stage is not None}
+    return {name: stage for name, stage in stages.items() if hasattr(stage, attribute)}
 
 
 async def _looks(
