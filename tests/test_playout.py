@@ -203,13 +203,13 @@ def test_another_rate_or_other_channels_are_refused(rate: int, channels: int) ->
 
 @pytest.mark.parametrize("ppm", [200, -200])
 def test_clocks_that_differ_leave_a_clean_tone(ppm: float) -> None:
-    """Five minutes with real samples. Left alone, it would run dry, or be twice as late at the end."""
-    playout, seconds = Playout(rate=RATE, target_ms=60), 300
+    """Four minutes with real samples. Left alone, it would run dry, or be twice as late at the end."""
+    playout, seconds = Playout(rate=RATE, target_ms=50), 240
     out = play(playout, live(tone(440, seconds + 2, RATE), RATE, 20, ppm=ppm), seconds, 20)
     counts = playout.counts()
     assert counts["underruns"] == 0
-    assert playout.clock_ppm == pytest.approx(ppm, abs=20)
-    assert 0.03 * RATE < playout.held_frames < 0.07 * RATE
+    assert playout.clock_ppm == pytest.approx(ppm, abs=30)
+    assert 0.02 * RATE < playout.held_frames < 0.06 * RATE
     assert abs(accounted(playout) - (seconds - 0.02) * (1 + ppm * 1e-6) * RATE) <= 0.04 * RATE
     begin, _ = ends(out)
     # A sine obeys x[n-1] + x[n+1] = 2 cos(w) x[n]; a click or a jump of its phase does not. An amplitude of 16000
@@ -478,7 +478,7 @@ def test_every_frame_is_played_once_and_in_order(steps: list[tuple[str, int]]) -
     ppm=st.sampled_from([300, -300]),
     max_lag_s=st.sampled_from([None, 1.0]),
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_a_live_stream_that_stalls_now_and_then_neither_clicks_nor_loses_a_frame(
     stalls: list[tuple[float, float]], ppm: float, max_lag_s: float | None
 ) -> None:
