@@ -19,7 +19,10 @@ from pipeline.serve.room.hall import Hall, Settings
 from pipeline.serve.room.keys import RoomKeys, kept_keys
 from pipeline.serve.room.tongues import tongues_of
 from pipeline.serve.service import Service
+from pipeline.stage import Stage, StageError
+from stages.file import File
 from stages.languages import canonical
+from stages.microphone import Microphone
 from stages.room.audience import AudienceLimits
 from stages.room.pages import is_name
 from stages.translate.realtime.config import AUTO
@@ -33,7 +36,8 @@ class Plan:
 
     keys: RoomKeys
     settings: Settings
-    recording: Path | None
+    speaker: Stage | None
+    """What speaks on this machine, instead of somebody with a browser."""
     qr: bool
 
     def hall(self, service: Service) -> Hall:
@@ -65,7 +69,34 @@ def room_of(wish: RoomOptions, engine: Engine) -> Plan:
             listeners=wish.max_listeners, listeners_per_address=wish.max_listeners_per_address
         ),
     )
-    return Plan(keys, settings, wish.room_file, sys.stderr.isatty() if wish.qr is None else wish.qr)
+    speaker = _speaker(wish, source)
+    return Plan(keys, settings, speaker, sys.stderr.isatty() if wish.qr is None else wish.qr)
+
+
+def _speaker(wish: RoomOptions, source: str | None) -> Stage | None:
+    """What speaks on this machine. Refuses what cannot: no recording, no microphone."""
+    flag, stage = _local_source(wish)
+    if stage is None:
+        return None
+    if source is None:
+        raise refuse(f"{flag}: nobody says what is spoken: give --room-source LANGUAGE, or --room-source auto")
+    try:
+        stage.probe()
+    except StageError as error:
+        raise refuse(f"{flag}: {error}", error.code) from None
+    return stage
+
+
+def _local_source(wish: RoomOptions) -> tuple[str, Microphone | File | None]:
+    if wish.room_file is not None and wish.room_microphone is not None:
+        raise refuse("--room-file and --room-microphone cannot both speak: give one of them")
+    if wish.room_file is not None:
+        return "--room-file", File(path=wish.room_file, realtime=True)
+    if wish.room_microphone is not None:
+        name = wish.room_microphone
+        device = int(name) if name.isdecimal() else name or None
+        return "--room-microphone", Microphone(device=device, when_lost="reopen")
+    return "", None
 
 
 def _language(flag: str, tag: str, *, auto: bool = False) -> str:

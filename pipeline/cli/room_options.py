@@ -15,6 +15,7 @@ __all__ = ["RoomOptions", "room_options"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_NAME = "room"
+DEFAULT_DEVICE = ""
 FILE = click.Path(dir_okay=False, path_type=Path)
 COUNT = click.IntRange(min=1)
 RECORDING = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -31,6 +32,7 @@ class RoomOptions:
     room_languages: str
     rooms_file: Path | None
     room_file: Path | None
+    room_microphone: str | None
     max_listeners: int
     max_listeners_per_address: int
     grace_s: float
@@ -62,6 +64,13 @@ OPTIONS = (
     ),
     click.option(
         "--room-file", metavar="RECORDING", type=RECORDING, help="Let a recording speak, for a rehearsal."
+    ),
+    click.option(
+        "--room-microphone",
+        metavar="[DEVICE]",
+        is_flag=False,
+        flag_value=DEFAULT_DEVICE,
+        help="Let a microphone of this machine speak, instead of a browser: a number or a part of its name.",
     ),
     click.option("--max-listeners", metavar="N", type=COUNT, default=500, show_default=True, help="In the room."),
     click.option(

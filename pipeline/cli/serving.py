@@ -23,6 +23,7 @@ from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
 from pipeline.serve.listener import Server, serving
 from pipeline.serve.opening import opened
+from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
 from stages.translate.realtime.config import api_key_or_env
@@ -90,9 +91,14 @@ async def _serve(
             hall = None if room is None else room.hall(service)
             async with serving(service, host=place.host, port=place.port, ssl=place.ssl, hall=hall) as server:
                 _say_serving(server)
-                if room is not None:
-                    _say_room(room, server)
-                await _until_stopped(server, signals, control)
+                if room is None or hall is None:
+                    await _until_stopped(server, signals, control)
+                    return
+                _say_room(room, server)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_let_speak, hall, room)
+                    await _until_stopped(server, signals, control)
+                    tasks.cancel_scope.cancel()
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:
@@ -112,6 +118,17 @@ def _say_room(room: Plan, server: Server) -> None:
         _say(line)
     if room.qr:
         print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
+
+
+async def _let_speak(hall: Hall, room: Plan) -> None:
+    """Let what is there on this machine speak. What happens to it does not end the room."""
+    if room.speaker is None:
+        return
+    try:
+        await hall.let_speak(room.speaker)
+        _say("the recording is over; the room stays open")
+    except StageError as error:
+        _say(f"nobody speaks any more: {error}")
 
 
 async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
@@ -17,21 +16,21 @@ from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from pipeline.graph import Graph
-from pipeline.ledger import Report
 from pipeline.runner import Execution
 from pipeline.serve.intake import Intake
 from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.room.floor import Floor
 from pipeline.serve.room.keys import RoomKeys
-from pipeline.serve.room.operator import Operators
+from pipeline.serve.room.local import Into, speaking
+from pipeline.serve.room.operator import GRAPHS, Operators
 from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
 from pipeline.serve.room.tongues import Key, Tongues, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from pipeline.stage import StageError
+from pipeline.stage import Stage, StageError
 from stages.room.audience import Audience, AudienceLimits
 from stages.room.board import ORIGINAL, Board, original
 from stages.room.pages import answer, place_of
@@ -44,8 +43,6 @@ from stages.translate.realtime.events import Payload, SessionConfig
 __all__ = ["Hall", "Settings"]
 
 log = logging.getLogger(__name__)
-
-LEDGERS_LIMIT = 50
 
 
 @frozen(kw_only=True)
@@ -82,11 +79,11 @@ class Hall:
     """The language that is spoken; `auto` where each utterance tells; None while nobody has said."""
     hearing: Interpretation | None = field(init=False, default=None)
     translations: dict[Key, Translation] = field(init=False, factory=dict)
-    ledgers_so_far: int = field(init=False, default=0)
-    _ledgers: deque[tuple[str, Report]] = field(init=False, factory=lambda: deque(maxlen=LEDGERS_LIMIT))
-    """Of the graphs that are over."""
     changed: anyio.Event = field(init=False, factory=anyio.Event)
     """Set, and replaced, whenever something changes."""
+    _local: Execution | None = field(init=False, default=None)
+    """What speaks here without a browser."""
+    _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
     _left_at: float | None = field(init=False, default=None)
     """When the last speaker left."""
     _ended: bool = field(init=False, default=False)
@@ -121,6 +118,8 @@ class Hall:
         """Let come to its end what is under way, and then send the listeners home."""
         self._ended = True
         self.intake.close()
+        if self._local is not None:
+            self._local.stop()
         self._notice()
         await self._finished.wait()
         await self.audience.close()
@@ -171,6 +170,30 @@ class Hall:
         self.paused = paused
         self._notice()
 
+    async def let_speak(self, stage: Stage) -> None:
+        """Let a source of this machine speak in the room's source language, to its end, while nobody else does.
+
+        Raises what the stage raises.
+        """
+        assert self.source is not None, "nobody says what a local source speaks"
+        into = Into(intake=self._local_intake, behind_s=self.service.limits.behind_s)
+        self._local = execution = Execution(speaking(stage, into))
+        self._local_config = SessionConfig(self.source, output_modalities=("text",))
+        self._notice()
+        try:
+            with self.service.watched.running(f"{GRAPHS}speaker", execution):
+                await execution.run()
+        finally:
+            self._local, self._left_at = None, anyio.current_time()
+            self._notice()
+
+    def _local_intake(self) -> Intake | None:
+        """Where a local source's audio goes now."""
+        if self.speaker is not None or self.paused or self._ended:
+            return None
+        self.hear(self._local_config)
+        return self.intake
+
     def hear(self, config: SessionConfig) -> None:
         """Recognise what comes to `intake` from now on, in the language of `config`."""
         assert self._tasks is not None
@@ -178,7 +201,7 @@ class Hall:
             before, self.intake = self.intake, Intake()
             self.intake.position = before.end
             self.floor.came_at = self.intake.came_at
-            name = f"{self.keys.name} recognition"
+            name = f"{GRAPHS}recognition"
             self.hearing = Interpretation(self.service, config, self._tell, name, self._lay, self.intake)
             self._tasks.start_soon(self._hear, self.hearing)
         elif config.source_language != self.hearing.config.source_language:
@@ -209,14 +232,13 @@ class Hall:
         try:
             await hearing.run()
         except StageError as error:
-            log.error("room %s: %s", self.keys.name, error)
+            log.error("the room: %s", error)
             self._fail()
         except Exception:
-            log.exception("room %s: recognition failed", self.keys.name)
+            log.exception("the room: recognition failed")
             self._fail()
         finally:
             hearing.intake.close()
-            self._close_books("recognition", hearing.execution)
             if self.hearing is hearing:
                 self.hearing = None
             self._notice()
@@ -258,7 +280,7 @@ class Hall:
         try:
             return self.tongues.offer(source, tag)
         except ValueError as wrong:
-            log.warning("room %s: %s", self.keys.name, wrong)
+            log.warning("the room: %s", wrong)
             return None
 
     def _wanted(self) -> set[Key]:
@@ -287,8 +309,9 @@ class Hall:
         wanted = self._wanted()
         for key in wanted:
             self._want(key, now)
+        self._forget(wanted)
         for key in self.translations.keys() - wanted:
-            self._let_go(self.translations[key], now)
+            self._let_go(self.translations[key], wanted, now)
         if self._deserted_at is not None and now >= self._deserted_at:
             self.intake.close()
         return max(0.0, self._next_look(wanted) - now)
@@ -296,9 +319,8 @@ class Hall:
     def _want(self, key: Key, now: float) -> None:
         running = self.translations.get(key)
         if running is None or (running.over and now >= running.retry_at):
-            self._start(
-                Translation(key, self.floor, self.tongues, self.service, running.failures if running else 0)
-            )
+            failures = running.failures if running else 0
+            self._start(Translation(key, self.floor, self.tongues, self.service, failures))
         else:
             running.idle_since = None
 
@@ -309,26 +331,29 @@ class Hall:
 
     async def _translate(self, translation: Translation) -> None:
         await translation.run()
-        self._close_books(str(translation.key), translation.execution)
         self._notice()
 
-    def _let_go(self, translation: Translation, now: float) -> None:
+    def _forget(self, wanted: set[Key]) -> None:
+        """Those that are over, and not to be tried again."""
+        self.translations = {
+            key: each for key, each in self.translations.items() if key in wanted or not each.over
+        }
+
+    def _let_go(self, translation: Translation, wanted: set[Key], now: float) -> None:
         """End what nobody wants any more, after a while; at once where it gets nothing any more."""
-        key = translation.key
-        needed = self.tongues.needs(key)
-        source = self.translations.get(needed) if needed is not None else None
+        key, needed = translation.key, self.tongues.needs(translation.key)
         translation.idle_since = now if translation.idle_since is None else translation.idle_since
-        if translation.over:
-            del self.translations[key]
-        elif source is not None and source.ending and not source.over:
-            pass  # what that still gives is made into this too
-        elif key.source != self.source or self._ended or now >= translation.idle_since + self.settings.grace_s:
+        if needed in self.translations and needed not in wanted:
+            return  # what that still gives is made into this too
+        if key.source != self.source or self._ended or now >= translation.idle_since + self.settings.grace_s:
             translation.end()
 
     @property
     def _deserted_at(self) -> float | None:
         """When it has been long enough without a speaker; None where there is one, or nobody is listened to."""
-        if self.hearing is None or self.speaker is not None or self._left_at is None or self.intake.closed:
+        if self.hearing is None or self.intake.closed or self._left_at is None:
+            return None
+        if self.speaker is not None or self._local is not None:
             return None
         return self._left_at + self.settings.linger_s
 
@@ -350,25 +375,14 @@ class Hall:
     def _state(self) -> State:
         if self._ended:
             return "ended"
-        if self.speaker is None:
+        if self.speaker is None and self._local is None:
             return "waiting"
         return "paused" if self.paused else "live"
 
-    def _close_books(self, name: str, execution: Execution | None) -> None:
-        """Keep the ledger of a graph that is over, for operators."""
-        if execution is not None:
-            self._ledgers.append((name, execution.report()))
-            self.ledgers_so_far += 1
-
     # --- what it tells of itself
 
-    def ledgers_since(self, number: int) -> Sequence[tuple[str, Report]]:
-        """The ledgers of the graphs that came to their end after the first `number`, with their names."""
-        news = min(self.ledgers_so_far - number, len(self._ledgers))
-        return list(self._ledgers)[len(self._ledgers) - news :]
-
-    def snapshot(self, now: float) -> Mapping[str, object]:
-        """Everything that goes on, as plain data."""
+    def figures(self, now: float) -> Mapping[str, object]:
+        """What an operator is told beside the graphs, as plain data."""
         captions, voices = self.room.captions_wanted(), self.room.voices_wanted()
         dropped = self.room.dropped_ms()
         listeners = {
@@ -381,10 +395,9 @@ class Hall:
         }
         return {
             "state": self.room.board.state,
-            "graphs": [_graph(name, execution) for name, execution in self._executions()],
             "lag": self.floor.lag(now),
             "listeners": listeners,
-            "sessions": [],
+            "sessions": [] if self.speaker is None else [self.speaker.figures(now)],
         }
 
     def measure(self, metrics: Metrics) -> None:
@@ -398,15 +411,3 @@ class Hall:
             for quantile, name in (("0.5", "p50_s"), ("0.95", "p95_s")):
                 if (seconds := lag[name]) is not None:
                     metrics.room_lag_s.labels(until, quantile).set(seconds)
-
-    def _executions(self) -> Iterator[tuple[str, Execution]]:
-        if self.hearing is not None and self.hearing.execution is not None:
-            yield "recognition", self.hearing.execution
-        for key, translation in self.translations.items():
-            if translation.execution is not None and not translation.over:
-                yield str(key), translation.execution
-
-
-def _graph(name: str, execution: Execution) -> Mapping[str, object]:
-    report = execution.report().as_json()
-    return {"name": name, "stages": report["stages"], "edges": report["edges"]}

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import define, field
 
+from pipeline.snapshot import GraphSnapshot, take
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
 
 if TYPE_CHECKING:
     from pipeline.serve.room.hall import Hall
 
-__all__ = ["Operators"]
+__all__ = ["GRAPHS", "Operators"]
+
+GRAPHS = "room "
+"""What the names of a room's graphs begin with, among all of the server's."""
 
 SNAPSHOT_S = 0.5
 HELLO_LIMIT = 1000
@@ -73,18 +77,34 @@ class Operators:
             await socket.receive()
 
     async def _tell(self, socket: Socket) -> None:
-        send_s = self.hall.service.limits.send_s
-        begun = anyio.current_time()
-        told = self.hall.ledgers_so_far
+        """Tell what there is now, again and again, and ledgers of graphs that end. Raises: SocketGone."""
+        send_s, watched = self.hall.service.limits.send_s, self.hall.service.watched
+        begun, told = anyio.current_time(), watched.ended
+        graphs: dict[str, GraphSnapshot] = {}
         while True:
-            for name, report in self.hall.ledgers_since(told):
-                ledger = {"type": "ledger", "graph": name, "report": report.as_json()}
-                await socket.send(json.dumps(ledger), send_s)
-            told = self.hall.ledgers_so_far
+            for ended in watched.ended_since(told):
+                if ended.name.startswith(GRAPHS):
+                    ledger = {"type": "ledger", "graph": _short(ended.name), "report": ended.report.as_json()}
+                    await socket.send(json.dumps(ledger), send_s)
+                told = ended.number
             now = anyio.current_time()
-            snapshot = {"type": "snapshot", "at_s": round(now - begun, 2), **self.hall.snapshot(now)}
+            graphs = {
+                name: take(execution, graphs.get(name), name=_short(name))
+                for name, execution in watched.graphs.items()
+                if name.startswith(GRAPHS)
+            }
+            snapshot = {
+                "type": "snapshot",
+                "at_s": round(now - begun, 2),
+                "graphs": [graph.as_json() for graph in graphs.values()],
+                **self.hall.figures(now),
+            }
             await socket.send(json.dumps(snapshot), send_s)
             await anyio.sleep(SNAPSHOT_S)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix(GRAPHS)
 
 
 def _key(frame: str | bytes) -> str | None:

@@ -63,6 +63,7 @@ class Speaker:
     _deaf: Intake = field(init=False, factory=Intake)
     """Where audio goes in a pause: nothing said then is kept."""
     _began: int = field(init=False, default=0)
+    _since: float = field(init=False, factory=anyio.current_time)
     _backlog: deque[Payload] = field(init=False, factory=deque)
     _news: anyio.Event = field(init=False, factory=anyio.Event)
     _over: anyio.Event = field(init=False, factory=anyio.Event)
@@ -83,7 +84,7 @@ class Speaker:
             code = "invalid_api_key" if update.api_key else "missing_api_key"
             message = "this is not the speaker's key of this room: open the speaker's link again"
             raise Refusal(ErrorEvent(message, code, "authentication_error", "auth.api_key"))
-        return f"the speaker of {self.hall.keys.name}"
+        return "the room's speaker"
 
     @contextmanager
     def let_in(self, update: SessionUpdate, key: str | None, socket: Line) -> Iterator[SessionConfig]:
@@ -130,7 +131,7 @@ class Speaker:
 
     async def run(self) -> None:
         """Until it is closed, or the hall hears no more."""
-        self._began = self.hall.intake.position
+        self._began, self._since = self.hall.intake.position, anyio.current_time()
         self.hall.hear(self.config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell_events)
@@ -157,6 +158,12 @@ class Speaker:
             return
         self._backlog.append(payload)
         self._news.set()
+
+    def figures(self, now: float) -> dict[str, object]:
+        """What an operator is told of it."""
+        assert self.session is not None
+        state = "paused" if self.hall.paused else "live"
+        return {"name": self.session.name, "state": state, "since_s": round(now - self._since, 1)}
 
     def dismiss(self, code: str, message: str, close_code: int = 1008) -> None:
         assert self.session is not None

@@ -10,10 +10,10 @@ from attrs import define, field
 
 from pipeline.channels import Channel
 from pipeline.graph import Graph
-from pipeline.ledger import Report
 from pipeline.runner import Execution
 from pipeline.serve.interpretation import seated
 from pipeline.serve.room.floor import Feed, Floor
+from pipeline.serve.room.operator import GRAPHS
 from pipeline.serve.room.parts import Fed, Note, Order, Shown, Spoken
 from pipeline.serve.room.tongues import Key, Tongues
 from pipeline.serve.service import Service
@@ -41,8 +41,6 @@ class Translation:
     """How often it has failed before."""
     idle_since: float | None = field(init=False, default=None)
     execution: Execution | None = field(init=False, default=None)
-    report: Report | None = field(init=False, default=None)
-    """What became of everything, once it is over."""
     over: bool = field(init=False, default=False)
     retry_at: float = field(init=False, default=0.0)
     _feed: Feed = field(init=False)
@@ -68,7 +66,8 @@ class Translation:
             await self.service.engine.load(self.tongues.session(self.key))
             self.execution = seated(Execution(self._graph()), self.service.turns.seat(self))
             self._tell("ready")
-            self.report = await self.execution.run()
+            with self.service.watched.running(f"{GRAPHS}{self.key}", self.execution):
+                await self.execution.run()
             self.floor.room.board.progress.pop(self.key.language, None)
         except StageError as error:
             log.error("%s: %s", self.key, error)
