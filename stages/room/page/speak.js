@@ -31,7 +31,7 @@ const names = new Map(LANGUAGES);
 
 const link = new Link(`${roomPath()}/speak-socket`, {
   open: introduce,
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   again: () => talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting",
   state(state, code) {
     Object.assign(talk, { link: state, code });

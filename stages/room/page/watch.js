@@ -12,7 +12,7 @@ let fault = "";
 
 const link = new Link(`${roomPath()}/watch-socket`, {
   open: () => link.send({ type: "hello", key }),
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   state: showLink,
 });
 
