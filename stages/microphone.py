@@ -14,7 +14,7 @@ from pipeline.items import Item
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.chunk import block_frames
 from stages.devices.listening import Listening, listening
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import Device, check, find
 from stages.devices.retry import Retry
 from stages.devices.track import Track
@@ -44,7 +44,7 @@ class Microphone:
     channels: int = option(1, help="number of channels", check=between(1, 64))
     block_ms: float = option(50, help="length of a block in milliseconds", check=between(5, 1000, "ms"))
     latency_ms: float = option(
-        DEFAULT_LATENCY_MS,
+        INPUT_LATENCY_MS,
         help="how much the device may hold before it hands it over; less is lost more easily on a busy machine",
         check=between(1, 2000, "ms"),
     )
