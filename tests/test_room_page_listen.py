@@ -106,6 +106,18 @@ def test_a_language_that_the_room_lacks_is_guessed_anew(browser: Browser, server
         assert peer.hear()["languages"] == ["en-us"]  # nothing that the reader knows: the original
 
 
+def test_a_choice_is_kept_while_the_room_does_not_have_it(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/kept", locale="de-DE") as page:
+        peer = joined(page, server)
+        page.locator("#language").select_option("es-es")
+        assert peer.wait_for("choose")["languages"] == ["es-es"]
+        peer.say(room(languages=room()["languages"][:2]))  # another language is spoken now: this one cannot be had
+        assert peer.wait_for("choose")["languages"] == ["en-us"]
+        peer.say(room())
+        assert peer.wait_for("choose")["languages"] == ["es-es"]
+        expect(page.locator("#language")).to_have_value("es-es")
+
+
 def test_lines_grow_and_settle_where_they_stand(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/three", locale="pt-BR") as page:
         peer = joined(page, server)
@@ -157,6 +169,28 @@ def test_only_settled_lines_are_read_aloud(browser: Browser, server: Rooms) -> N
         peer.say(caption(21, "Ainda não."))
         expect(announcer.locator("p")).to_have_text(["Linha 20.", "Ainda não."])
         assert page.locator("[aria-live]").evaluate_all("all => all.map(each => each.id)") == ["announcer"]
+
+
+def test_the_newest_line_stays_in_view_by_itself(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/follow", locale="pt-BR") as page:
+        peer = joined(page, server)
+        peer.say(*(caption(n, f"Linha {n}.") for n in range(1, 21)))
+        for n in range(21, 25):
+            peer.say(partial(n, "Uma linha"))
+            expect(page.locator(".growing")).to_have_text("Uma linha")
+            peer.say(
+                caption(n, "Uma linha que é tão comprida que precisa de mais lugar do que havia para ela. " * 2)
+            )
+            expect(page.locator("#lines > li")).to_have_count(n)
+            page.wait_for_function(
+                "() => !document.getAnimations().some(each => each.effect.target.id === 'lines')"
+            )
+            box = page.locator(".newest").bounding_box()
+            room_for_it = page.locator("#captions").bounding_box()
+            assert box is not None
+            assert room_for_it is not None
+            assert box["y"] + box["height"] <= room_for_it["y"] + room_for_it["height"]
+            expect(page.locator("#newest")).to_be_hidden()
 
 
 def test_a_reader_who_scrolled_up_is_left_there(browser: Browser, server: Rooms) -> None:
@@ -279,6 +313,26 @@ def test_offline_is_noticed_at_once(browser: Browser, server: Rooms) -> None:
         assert peer.hear()["languages"] == ["en-us"]
         peer.say(room())
         expect(page.locator("#state")).to_have_text("Live")
+
+
+def test_a_phone_that_slept_asks_anew(browser: Browser, server: Rooms) -> None:
+    wake = "window.locks = 0; navigator.wakeLock.request = async () => { window.locks += 1 }"
+    with opened(browser, f"{server.url}/r/sleep", script=wake) as page:
+        peer = joined(page, server)
+        peer.say(caption(1, "One.", "en-us"))
+        expect(page.locator(".settled")).to_have_count(1)
+        page.evaluate(SEEN_AGAIN, 1_000)
+        page.evaluate(SEEN_AGAIN, 20_000)  # silent for so long, the socket may be dead without knowing it
+        hello = server.peer().hear()
+        assert hello["after"] == {"en-us": 1}
+        assert page.evaluate("() => window.locks") == 3  # the screen stays on, again after each sleep
+
+
+SEEN_AGAIN = """ms => {
+  const now = performance.now();
+  performance.now = () => now + ms;
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 def test_states_and_preparations_are_told(browser: Browser, server: Rooms) -> None:

@@ -199,6 +199,29 @@ def test_a_wrong_key_says_what_to_do_and_is_not_tried_again(browser: Browser, se
         expect(page.locator("#state")).to_have_text("Refused")
 
 
+def test_a_room_that_is_not_ready_is_waited_for(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/full/speak?key=k") as page:
+        arrived(server)
+        page.locator("#talk").click()
+        peer = server.peer()
+        peer.hear()
+        peer.say(error("too_many_sessions", "there are too many sessions"))
+        peer.close(1013)
+        expect(page.locator("#notices")).to_contain_text(
+            "there are too many sessions This page tries again by itself."
+        )
+        page.locator("#stop").click()
+        expect(page.locator("#state")).to_have_text("Stopped")
+        page.locator("#talk").click()
+        peer = server.peer()
+        peer.hear()
+        peer.say({"type": "session.starting"})
+        expect(page.locator("#sentence")).to_contain_text("models are being loaded")
+        peer.say(CREATED)
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#notices .notice")).to_have_count(0)
+
+
 def test_no_key_is_noticed_before_anything_is_opened(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/seven/speak") as page:
         expect(page.locator("#notices")).to_contain_text("lacks its key")

@@ -119,10 +119,10 @@ def test_a_cut_is_soft_and_final(browser: Browser, server: Rooms) -> None:
 
 
 def test_what_is_too_much_is_dropped_and_counted(browser: Browser, server: Rooms) -> None:
-    seconds = 60
+    seconds = 30
     found = played(browser, server, [[0, "begin", 0], *([0, "push", 400] for _ in range(seconds * 5 // 2))], 0.5)
     assert found["droppedMs"] > 0
-    assert found["heldMs"] <= 45_000
+    assert found["heldMs"] <= 20_000
     assert found["droppedMs"] + found["heldMs"] <= seconds * 1000
     assert found["droppedMs"] + found["heldMs"] >= seconds * 1000 - 2500  # the rest is under way
 

@@ -4,7 +4,8 @@ import { BOX, layers } from "/room-assets/layers.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROOM = 15;
-const LONGEST = 32;
+const ASIDE = 25; // for what is written beside the outermost lines
+const LONGEST = 30;
 const FULL_S = 2;
 
 /** What a stage does, in a word, and the class it is painted with. */
@@ -42,7 +43,7 @@ export class Drawing {
     const shape = JSON.stringify([graph.stages.map((stage) => stage.name), graph.edges.map((edge) => [edge.name, edge.producer, edge.consumer])]);
     if (shape !== this.#shape) this.#draw(graph);
     this.#shape = shape;
-    say(this.#facts, [graph.state, Number.isFinite(graph.done_s) ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
+    say(this.#facts, [graph.state, graph.done_s > 0 ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
     for (const stage of graph.stages) this.#showStage(stage);
     for (const edge of graph.edges) this.#showEdge(edge);
   }
@@ -55,8 +56,8 @@ export class Drawing {
     const known = new Set(names);
     const edges = graph.edges.filter((edge) => known.has(edge.producer) && known.has(edge.consumer));
     const { width, height, boxes, lines } = layers(names, edges.map((edge) => [edge.producer, edge.consumer]));
-    const whole = width + 2 * ROOM + 90;
-    const svg = draw("svg", { width: whole, height: height + 2 * ROOM, viewBox: `${-ROOM - 45} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
+    const whole = width + 2 * (ROOM + ASIDE);
+    const svg = draw("svg", { width: whole, height: height + 2 * ROOM, viewBox: `${-ROOM - ASIDE} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
     const title = draw("title");
     title.textContent = `The graph ${this.#title.data}: ${names.join(", ")}`;
     svg.append(title);

@@ -4,7 +4,7 @@
  * An edge that passes layers by gets a lane of its own through them, so that no line runs through a box.
  */
 
-export const BOX = { width: 216, height: 62 };
+export const BOX = { width: 204, height: 62 };
 const GAP = { across: 28, down: 58, lane: 26 };
 const SWEEPS = 4;
 

@@ -15,6 +15,7 @@ export class Lines {
   #list;
   #onfollow;
   #following = true;
+  #top = 0;
   #still = matchMedia("(prefers-reduced-motion: reduce)");
 
   /** `onfollow(following)` is called when the reader leaves the newest line, or is back at it. */
@@ -167,13 +168,22 @@ export class Lines {
     }
   }
 
-  #stick() {
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  /** How far the list goes on below what is in view. By its layout: while it glides, scrollHeight says something else. */
+  get #below() {
+    const { scrollTop, clientHeight } = this.#scroller;
+    return this.#list.offsetTop + this.#list.offsetHeight - scrollTop - clientHeight;
   }
 
+  #stick() {
+    this.#scroller.scrollTop += this.#below;
+    this.#top = this.#scroller.scrollTop;
+  }
+
+  /** Only who scrolls up leaves the newest line: that there is suddenly more, or less room, is not the reader's doing. */
   #scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    const following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const up = this.#scroller.scrollTop < this.#top - 1;
+    this.#top = this.#scroller.scrollTop;
+    const following = this.#below < NEAR_PX || (this.#following && !up);
     if (following === this.#following) return;
     this.#following = following;
     this.#onfollow(following);

@@ -24,6 +24,7 @@ const wish = {
   original: overlay ? query.get("original") === "1" : memory.get("original", false),
   voice: false,
 };
+let preferred = wish.language; // what the reader chose, even while the room does not have it
 let room = null;
 let words = wordsFor(wish.language || bestOf(["en", "pt", "es", "fr", "de", "ar", "hi", "ja", "ko", "zh"], navigator.languages ?? []));
 let link = { state: "connecting", code: 0 };
@@ -58,7 +59,7 @@ window.dragoman = {
 
 const socket = new Link(`${roomPath()}/listen-socket`, {
   open: () => ask("hello"),
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   sound: (pcm) => sounding.utterance !== null && voice?.push(pcm),
   state(state, code) {
     link = { state, code };
@@ -113,8 +114,9 @@ const takes = {
       lines.seal();
     }
     life = room.life ?? null;
-    if (!room.languages.some((language) => language.tag === wish.language)) {
-      wish.language = guess();
+    const best = [preferred, wish.language].find((tag) => room.languages.some((language) => language.tag === tag)) ?? guess();
+    if (best !== wish.language) {
+      wish.language = best;
       begin();
       ask("choose");
     } else if (wish.original && (before === null || source !== spoken())) {
@@ -213,7 +215,7 @@ function note(language, from, to) {
   if (language === wish.language) lines.note(`${words.missed} (${to - from + 1})`);
 }
 
-/** The stored language is not in the room: what the browser speaks, else the original, else the first there is. */
+/** What was chosen is not in the room, or nothing was: what the browser speaks, else the original, else the first there is. */
 function guess() {
   const tags = room.languages.map((language) => language.tag);
   return bestOf(tags, navigator.languages ?? [navigator.language]) ?? spoken() ?? tags[0] ?? "";
@@ -351,7 +353,7 @@ function awake() {
 // --- what the reader does
 
 function choose(tag) {
-  wish.language = tag;
+  wish.language = preferred = tag;
   memory.set("language", tag);
   wish.voice = wish.voice && voiceOf(tag);
   begin();

@@ -3,7 +3,7 @@
 import { Memory } from "/room-assets/memory.js";
 import { Microphone } from "/room-assets/microphone.js";
 import { BLOCK_MS, Outgoing } from "/room-assets/outgoing.js";
-import { Link, roomPath } from "/room-assets/socket.js";
+import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
 import { bestOf } from "/room-assets/words.js";
 
 const QUIET_DB = -55;
@@ -25,13 +25,13 @@ const key = new URLSearchParams(location.search).get("key") ?? "";
 const memory = new Memory(`${decodeURIComponent(roomPath().slice(3))}/speak`);
 
 /** `phase`: idle, starting, live, paused, stopped, refused or taken. `link` and `listeners` as told of late. */
-const talk = { phase: "idle", link: "closed", code: 0, listeners: null, language: memory.get("language", ""), quiet: 0, loud: 0, fault: null, dropped: 0 };
+const talk = { phase: "idle", link: "closed", code: 0, listeners: null, language: memory.get("language", ""), quiet: 0, loud: 0, fault: null, loading: false, gone: false };
 const keys = matchMedia("(hover: hover) and (pointer: fine)"); // a phone has no space bar
 const names = new Map(LANGUAGES);
 
 const link = new Link(`${roomPath()}/speak-socket`, {
   open: introduce,
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   again: () => talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting",
   state(state, code) {
     Object.assign(talk, { link: state, code });
@@ -65,8 +65,13 @@ function introduce() {
 }
 
 const takes = {
+  "session.starting"() {
+    talk.loading = true;
+    show();
+  },
+
   "session.created"() {
-    talk.fault = null;
+    Object.assign(talk, { fault: null, loading: false });
     if (talk.phase === "starting") talk.phase = "live";
     if (talk.phase === "paused") link.send({ type: "room.pause", paused: true });
     outgoing.open = talk.phase === "live";
@@ -174,8 +179,7 @@ function resume() {
 // --- what the speaker does
 
 async function start() {
-  talk.phase = "starting";
-  talk.fault = null;
+  Object.assign(talk, { phase: "starting", fault: null, loading: false });
   drop();
   show();
   if (!(await open())) {
@@ -292,12 +296,14 @@ const SENTENCES = {
   refused: "The room is not open to this page.",
   taken: "The microphone is off.",
 };
+const LOADING = "Getting ready: the models are being loaded. That may take a minute.";
 const BUTTONS = { live: "Pause", paused: "Go on", starting: "One moment…" };
 const STATES = { idle: "Not started", starting: "Connecting…", live: "Live", paused: "Paused", stopped: "Stopped", refused: "Refused", taken: "Taken over" };
 
 function show() {
   const { phase } = talk;
-  const adrift = (phase === "live" || phase === "paused") && talk.link !== "open";
+  const open = phase === "live" || phase === "paused" || phase === "starting";
+  const adrift = open && talk.link === "reconnecting";
   const pill = at("state");
   pill.dataset.state = adrift ? "reconnecting" : phase;
   say(pill, adrift ? "Reconnecting…" : STATES[phase]);
@@ -305,16 +311,17 @@ function show() {
   button.dataset.does = phase === "live" ? "pause" : "start";
   button.disabled = phase === "starting" || !key;
   say(at("talk-word"), BUTTONS[phase] ?? "Start speaking");
-  say(at("sentence"), SENTENCES[phase]);
-  at("stop").hidden = phase !== "live" && phase !== "paused";
+  say(at("sentence"), phase === "starting" && talk.loading ? LOADING : SENTENCES[phase]);
+  at("stop").hidden = !open;
   at("device").disabled = phase === "starting";
   if (adrift) lostLink();
   showHint();
 }
 
 function lostLink() {
-  const why = talk.code === 1001 ? "The server is restarting." : "The network or the server does not answer.";
-  notice("link", "warn", "Not connected", `${why} This page tries again by itself, and keeps your last 10 seconds meanwhile.`);
+  const why = talk.code === GOING_AWAY ? "The server is restarting." : "The network or the server does not answer.";
+  const kept = talk.phase === "live" ? ", and keeps your last 10 seconds meanwhile" : "";
+  notice("link", "warn", "Not connected", `${talk.fault?.message || why} This page tries again by itself${kept}.`);
 }
 
 function say(place, text) {

@@ -12,7 +12,7 @@ const MARGIN_S = 0.03; // what is nearer than this may be under way in the audio
 const AHEAD_S = 1.5;
 const LEAST_CUSHION_S = 0.2;
 const MOST_CUSHION_S = 1.2;
-const MOST_HELD_S = 45;
+const MOST_HELD_S = 20;
 
 export class Voice {
   playedMs = 0;

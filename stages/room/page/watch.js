@@ -5,14 +5,14 @@ import { Link, roomPath } from "/room-assets/socket.js";
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
-const FIRST = "recognition"; // all others live on it
+const FIRST = /recognition$/; // all others live on it
 const drawings = new Map();
 const ledgers = new Map();
 let fault = "";
 
 const link = new Link(`${roomPath()}/watch-socket`, {
   open: () => link.send({ type: "hello", key }),
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   state: showLink,
 });
 
@@ -29,7 +29,7 @@ const takes = {
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
-    showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => (other.name === FIRST) - (one.name === FIRST)));
+    showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => FIRST.test(other.name) - FIRST.test(one.name)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
     showSessions(snapshot.sessions ?? []);
@@ -58,7 +58,7 @@ function showGraphs(graphs) {
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
       drawings.set(graph.name, new Drawing(graph.name));
-      at("graphs")[graph.name === FIRST ? "prepend" : "append"](drawings.get(graph.name).element);
+      at("graphs")[FIRST.test(graph.name) ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
   }
