@@ -14,7 +14,7 @@ from pipeline.serve.listener import Server, serving
 from pipeline.serve.room.hall import Hall, Settings
 from pipeline.serve.room.keys import RoomKeys
 from stages.translate.realtime.codec import dump_client
-from stages.translate.realtime.events import SessionConfig, SessionUpdate
+from stages.translate.realtime.events import ErrorEvent, SessionConfig, SessionUpdate
 from tests.serve_client import Client, client
 from tests.serve_server import SOON_S, service
 
@@ -114,6 +114,12 @@ class RoomSpeaker(Client):
             return None
         self.events.append(event.payload)
         return event.payload
+
+    async def refused_later(self) -> tuple[str | None, int]:
+        """The code of the error that comes after whatever else, and the code that the socket closes with."""
+        while not isinstance(error := await self.next(), ErrorEvent):
+            pass
+        return error.code, await self.closed()
 
     async def status(self, **fields: Any) -> Mapping[str, Any]:
         """Wait for a status with these fields."""

@@ -117,7 +117,7 @@ class Session:
         if not self._taken_over:
             self._scope.cancel()
 
-    def dismiss(self, why: Refusal) -> None:
+    def dismiss(self, why: Refusal | SocketGone) -> None:
         """End it for `why`, now."""
         self._end(why)
 

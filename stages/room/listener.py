@@ -58,8 +58,6 @@ class Listener:
     ring: Callable[[], None] = lambda: None
     sound_limit_ms: int = SOUND_LIMIT_MS
     wish: Wish = field(init=False, factory=Wish)
-    dropped_ms: int = field(init=False, default=0)
-    """Sound lost at this edge, in all."""
     _version: int = field(init=False, default=0)
     _places: dict[str, _Place] = field(init=False, factory=dict)
     _progress: dict[str, str] = field(init=False, factory=dict)
@@ -68,10 +66,17 @@ class Listener:
     _bytes: int = field(init=False, default=0)
     _open: tuple[str, int] | None = field(init=False, default=None)
     """The utterance whose sound the page is getting."""
-    _lost_bytes: int = field(init=False, default=0)
-    """Not told yet."""
+    _lost: int = field(init=False, default=0)
+    """Bytes of sound lost at this edge, in all."""
+    _told_ms: int = field(init=False, default=0)
+    """How much of that has been told."""
     _cut: bool = field(init=False, default=False)
     """The end of the open utterance was dropped, or is no longer wanted."""
+
+    @property
+    def dropped_ms(self) -> int:
+        """Sound lost at this edge, in all."""
+        return self._lost // BYTES_A_MS
 
     # --- what it wants
 
@@ -127,7 +132,7 @@ class Listener:
 
     def _drop(self, piece: Piece) -> None:
         self._bytes -= len(piece.data)
-        self._lost_bytes += len(piece.data)
+        self._lost += len(piece.data)
         if not piece.data and (piece.language, piece.utterance) == self._open:
             self._cut = True
 
@@ -167,7 +172,7 @@ class Listener:
     def _next_sound(self) -> str | bytes | None:
         if self._cut:
             return self._end()
-        if self._lost_bytes >= BYTES_A_MS:
+        if self.dropped_ms > self._told_ms:
             return self._tell_loss()
         if not self._sound:
             return None
@@ -204,6 +209,5 @@ class Listener:
         return dump(VoiceEvent(language, "end", utterance))
 
     def _tell_loss(self) -> str:
-        ms, self._lost_bytes = divmod(self._lost_bytes, BYTES_A_MS)
-        self.dropped_ms += ms
+        ms, self._told_ms = self.dropped_ms - self._told_ms, self.dropped_ms
         return dump(VoiceEvent(self.wish.voice or "", "dropped", ms=ms))

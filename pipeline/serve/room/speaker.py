@@ -21,7 +21,7 @@ from pipeline.serve.limits import Refusal
 from pipeline.serve.line import Line
 from pipeline.serve.opening import spoken
 from pipeline.serve.session import Session
-from stages.sockets import Socket
+from stages.sockets import Socket, SocketGone
 from stages.translate.realtime.events import (
     SAMPLE_RATE_HZ,
     ErrorEvent,
@@ -190,15 +190,20 @@ class Speaker:
             await self._news.wait()
 
     async def _tell_status(self) -> None:
+        """Tell of the room whenever it changes, until the socket has gone."""
         assert self.say is not None
+        assert self.session is not None
         told: dict[str, object] = {}
-        while True:
-            changed = self.hall.changed
-            if (status := self.hall.status()) != told:
-                told = status
-                await self.say({"type": "room.status", **status})
-            await anyio.sleep(STATUS_S)
-            await changed.wait()
+        try:
+            while True:
+                changed = self.hall.changed
+                if (status := self.hall.status()) != told:
+                    told = status
+                    await self.say({"type": "room.status", **status})
+                await anyio.sleep(STATUS_S)
+                await changed.wait()
+        except SocketGone as gone:
+            self.session.dismiss(gone)
 
 
 @define(eq=False)
