@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -138,7 +139,9 @@ async def test_nothing_said_in_a_pause_is_heard() -> None:
         await pastor.say(ramp(SECOND))
         assert (await maria.find("caption"))["start_ms"] == 1000
         assert hall_of(running).intake.position == 2 * SECOND
-    assert "dragoman_dropped_seconds_total" in running.service.metrics.text()
+    told = re.search(r'dragoman_dropped_seconds_total{why="paused"} (\S+)', running.service.metrics.text())
+    assert told is not None
+    assert float(told[1]) == pytest.approx(1.0)
 
 
 async def test_the_language_changes_between_two_utterances() -> None:
@@ -168,7 +171,7 @@ async def test_without_a_source_language_the_speaker_says_it() -> None:
             "quality": "original",
             "voice": False,
         }
-        assert not hall_of(running).translations
+        assert not hall_of(running).booths.running
         async with speaker(running, "es") as pastor:
             await maria.find("room", source="es-es")
             await maria.find("ready", language="pt-br")
@@ -199,13 +202,13 @@ async def test_a_language_runs_while_somebody_wants_it_and_a_while_longer() -> N
     async with room(settings) as running:
         hall = hall_of(running)
         async with listener(running, "en-us") as maria:
-            assert not hall.translations
+            assert not hall.booths.running
             await maria.say("choose", languages=["pt-br"])
             await maria.find("ready", language="pt-br")
             await maria.say("choose", languages=["es-es"], voice="es-es")
             await maria.find("ready", language="es-es")
-            await wait_until(lambda: [key.language for key in hall.translations] == ["es-es"])
-        await wait_until(lambda: not hall.translations)
+            await wait_until(lambda: [key.language for key in hall.booths.running] == ["es-es"])
+        await wait_until(lambda: not hall.booths.running)
         assert running.service.watched.ended == 2
         assert not hall.floor.sound.channels
 
@@ -302,7 +305,7 @@ async def test_a_stalled_phone_harms_nobody_and_is_cut_off() -> None:
         source="en-us", languages=("pt-br",), audience=AudienceLimits(send_s=0.5, listeners_per_address=3)
     )
     async with (
-        room(settings) as running,
+        room(settings, silence_s=60.0) as running,
         listener(running, "pt-br", voice="pt-br") as maria,
         stalled(running),
         speaker(running) as pastor,
