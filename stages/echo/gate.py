@@ -42,7 +42,7 @@ _WITNESSES = 7
 _SAME_LAG = 2
 _LEAST_SOUND = 40
 """Frames in a window in which we must be heard: an onset alone is like every other."""
-_SOMEBODY = 0.15
+_SOMEBODY = 0.05
 """So much of a step that we cannot have caused, and somebody else speaks."""
 _NEARBY = 8
 """Steps around somebody else that are left alone: a word has quiet sounds too."""
