@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, str] = {
     "tts": "stages.tts:Tts",
     "translate": "stages.translate:Translate",
     "realtime": "stages.translate.realtime.interpreter:Interpreter",
+    "call": "stages.translate.call:Call",
     "speaker": "stages.speaker:Speaker",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",

@@ -62,10 +62,9 @@ def _lines(listed: Sequence[Device], rates: Rates) -> Iterator[str]:
 def _row(device: Device, direction: Direction, rates: Sequence[int]) -> Sequence[str]:
     marked = paint("*", "green", sys.stdout) if device.is_default(direction) else ""
     own = device.rate_hz
-    offered = (
-        ", ".join(paint(str(rate), "bold" if rate == own else "", sys.stdout) for rate in rates) or "none now"
-    )
-    return marked, str(device.index), device.name, device.host_api, str(device.channels(direction)), offered
+    offered = ", ".join(paint(str(rate), "bold" if rate == own else "", sys.stdout) for rate in rates)
+    channels = str(device.channels(direction))
+    return marked, str(device.index), device.name, device.host_api, channels, offered or "none now"
 
 
 def _as_json(listed: Sequence[Device], rates: Rates) -> list[dict[str, object]]:

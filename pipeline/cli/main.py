@@ -40,7 +40,7 @@ class Commands(WithExitCodes, click.Group):
     """The commands in the order in which they are defined, under the headings of `HEADINGS`."""
 
     HEADINGS: Mapping[str, Sequence[str]] = {
-        "Run": ("translate", "listen", "run", "serve"),
+        "Run": ("translate", "listen", "run", "serve", "pause"),
         "Look": ("validate", "graph", "params", "list", "languages", "devices", "doctor", "top", "tap"),
         "Make": ("new", "schema", "completion"),
     }
@@ -404,7 +404,22 @@ def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
 
 
-@cli.command(short_help="Watch graphs that run: queues, drops, who is busy, the newest captions.")
+@cli.command(short_help="Pause the microphones of a graph that runs.")
+@click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
+@click.option("--off", is_flag=True, help="Listen again.")
+def pause(which: str | None, off: bool) -> None:
+    """Pause the microphones of a graph that runs in another process, or with --off listen again.
+
+    For a key of the desktop, or a pedal: what is said meanwhile is not heard.
+
+    Example: dragoman pause listen
+    """
+    from pipeline.cli.pausing import pause as set_paused
+
+    sys.exit(set_paused(which, not off))
+
+
+@cli.command(short_help="Watch graphs that run: queues, drops, the newest captions.")
 @click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
 @click.option("--once", is_flag=True, help="One look, as plain lines; so it is anyway where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: a snapshot each half second, then the ledger.")
@@ -412,8 +427,8 @@ def top(which: str | None, once: bool, as_json: bool) -> None:
     """Watch the graphs that run: what each stage does, what waits on each edge, the newest captions.
 
     Another process runs them: `dragoman run`, `translate` or `serve`, of the same user. NAME is the name of a
-    graph, or a part of it. When the graph ends, its ledger says what became of everything. Ctrl-C ends the
-    watching, and not the graph.
+    graph, a part of it, or `serve`. When the graph ends, its ledger says what became of everything. Ctrl-C
+    ends the watching, and not the graph.
 
     Example: dragoman run realtime & dragoman top realtime
     """

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.cli.exits import Exit, refuse
+from pipeline.cli.room_options import RoomOptions, room_options
 
 __all__ = ["LIMITS", "control_option", "serve"]
 
@@ -24,6 +25,12 @@ LIMITS = (
     ("--max-ahead", "ahead_s", 60.0, "How far audio may be ahead of real time."),
     ("--max-idle", "idle_s", 300.0, "How long a session may say nothing."),
     ("--max-length", "session_s", 14400.0, "How long a session may be."),
+    (
+        "--resume-for",
+        "resume_s",
+        30.0,
+        "How long the session of a client that was cut off is kept.",
+    ),
     ("--drain", "drain_s", 10.0, "How long sessions may take to end when the server stops."),
 )
 """Option, field of `Limits`, its default there (which would take long to import), and what it is."""
@@ -84,6 +91,7 @@ def limit_options(command: Command) -> Command:
     help="How much the engine does at a time; else one a core.",
 )
 @limit_options
+@room_options
 @control_option
 @click.option(
     "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop to run on."
@@ -112,9 +120,13 @@ def serve(
     control: bool,
     backend: str,
     log_level: str,
+    room: RoomOptions | None,
     **limits: Any,
 ) -> None:
     """Serve the realtime protocol at ws://HOST:PORT/v1/realtime, to any client that speaks it.
+
+    With --room, also a room: one speaks into a browser, many read captions in theirs, each in its own language,
+    and hear the interpreter's voice. The links, and a QR code of the listeners' one, are told on start.
 
     Figures are at /metrics, for Prometheus; /healthz tells whether it takes sessions. The first Ctrl-C, or
     SIGTERM, lets sessions end in good order; the second ends them at once.
@@ -125,9 +137,12 @@ def serve(
         raise refuse(f"serving needs {missing.name}: pip install 'dragoman[serve]'", Exit.FAILED) from missing
     keys = serving.keys_of(api_key_file)
     if keys is None and not is_open and not serving.is_loopback(host):
-        raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
+        if room is None:
+            raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
+        keys = serving.NOBODY  # there is only the room, which has keys of its own
     models = serving.Local(asr_model, mt_model, partials_s or None)
     service = serving.service_of(serving.engine_of(engine, relay_to, models), keys, workers, limits)
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))
-    folder = serving.control_folder_of(control)
-    serving.serve(service, place, serving.sessions_of(pairs, service.engine), backend, log_level, folder)
+    loaded = serving.sessions_of(pairs, service.engine)
+    plan = None if room is None else serving.room_of(room, service.engine)
+    serving.serve(service, place, loaded, backend, log_level, serving.control_folder_of(control), plan)

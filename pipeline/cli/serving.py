@@ -16,12 +16,14 @@ from attrs import frozen
 
 from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
+from pipeline.cli.room import Plan, links, listeners_link, qr_code, room_of
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
 from pipeline.serve.listener import Server, serving
 from pipeline.serve.opening import opened
+from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
 from stages.translate.realtime.config import api_key_or_env
@@ -29,6 +31,7 @@ from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
 
 __all__ = [
+    "NOBODY",
     "Local",
     "Place",
     "control_folder_of",
@@ -36,6 +39,7 @@ __all__ = [
     "engine_of",
     "is_loopback",
     "keys_of",
+    "room_of",
     "serve",
     "service_of",
     "sessions_of",
@@ -51,6 +55,10 @@ class Place:
     ssl: tls.SSLContext | None
 
 
+NOBODY = Keys({})
+"""For a server whose sessions are nobody's."""
+
+
 def serve(
     service: Service,
     place: Place,
@@ -58,23 +66,39 @@ def serve(
     backend: str,
     log_level: str,
     control: Path | None = None,
+    room: Plan | None = None,
 ) -> None:
     """Serve until a signal comes. `loaded`: what models are loaded for before that.
 
     By a socket in the folder `control` others may look in; without one, none.
     """
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    anyio.run(_serve, service, place, loaded, control, backend=backend)
+    anyio.run(_serve, service, place, loaded, control, room, backend=backend)
 
 
-async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig], control: Path | None) -> None:
+async def _serve(
+    service: Service,
+    place: Place,
+    loaded: Sequence[SessionConfig],
+    control: Path | None,
+    room: Plan | None,
+) -> None:
     """Load the models of the sessions `loaded`, and listen until a signal comes."""
     try:
         for session in loaded:
             await service.engine.load(session)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with serving(service, host=place.host, port=place.port, ssl=place.ssl) as server:
-                await _until_stopped(server, signals, control)
+            hall = None if room is None else room.hall(service)
+            async with serving(service, host=place.host, port=place.port, ssl=place.ssl, hall=hall) as server:
+                _say_serving(server)
+                if room is None or hall is None:
+                    await _until_stopped(server, signals, control)
+                    return
+                _say_room(room, server)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(_let_speak, hall, room)
+                    await _until_stopped(server, signals, control)
+                    tasks.cancel_scope.cancel()
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:
@@ -82,10 +106,32 @@ async def _serve(service: Service, place: Place, loaded: Sequence[SessionConfig]
         raise refuse(f"cannot listen at {place.host}:{place.port}: {why}", Exit.FAILED) from error
 
 
-async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:
+def _say_serving(server: Server) -> None:
     keys = server.service.keys
     who = "open" if keys is None else f"{len(keys.names)} keys"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
+
+
+def _say_room(room: Plan, server: Server) -> None:
+    """The links are for the terminal alone: they hold keys, and are never logged."""
+    for line in links(room, server.base_url):
+        _say(line)
+    if room.qr:
+        print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
+
+
+async def _let_speak(hall: Hall, room: Plan) -> None:
+    """Let what is there on this machine speak. What happens to it does not end the room."""
+    if room.speaker is None:
+        return
+    try:
+        await hall.let_speak(room.speaker)
+        _say("the recording is over; the room stays open")
+    except StageError as error:
+        _say(f"nobody speaks any more: {error}")
+
+
+async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:
     async with anyio.create_task_group() as tasks:
         socket = await listen(server.service.watched, control, tasks, "serve")
         async for _ in signals:

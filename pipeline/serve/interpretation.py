@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import anyio
@@ -18,9 +18,12 @@ from pipeline.serve.stopwatch import Stopwatch
 from pipeline.serve.turns import Seat
 from pipeline.serve.voice import Voice
 from stages.translate.realtime.config import AUTO
-from stages.translate.realtime.events import Payload, SessionConfig, SourceLanguageChanged
+from stages.translate.realtime.events import SAMPLE_RATE_HZ, Payload, SessionConfig, SourceLanguageChanged
 
-__all__ = ["Interpretation"]
+__all__ = ["Interpretation", "Lay", "seated"]
+
+Lay = Callable[[Graph, SessionConfig], Mapping[str, str]]
+"""Adds stages behind `ears`, and answers what to read for `transcript`, `text` and `audio`, where there are."""
 
 
 @define(eq=False)
@@ -31,12 +34,14 @@ class Interpretation:
     config: SessionConfig
     tell: Callable[[Payload], Awaitable[None]]
     name: str = "session"
-    intake: Intake = field(init=False, factory=Intake)
+    lay: Lay | None = None
+    """Puts other stages into a graph than the engine's interpreter."""
+    intake: Intake = field(factory=Intake)
     seat: Seat = field(init=False)
     _detection: Detection | None = field(init=False, default=None)
     _utterances: int = field(init=False, default=0)
-    _stages: list[Any] = field(init=False, factory=list)
-    """Those of the graph that runs."""
+    execution: Execution | None = field(init=False, default=None)
+    """The graph that runs, or has run last."""
 
     def __attrs_post_init__(self) -> None:
         self.seat = self.service.turns.seat(self)
@@ -74,6 +79,20 @@ class Interpretation:
         if self._detection is not None:
             self._detection.ignore(item_id)
 
+    def close(self) -> None:
+        """Nothing more comes from the client."""
+        self.intake.close()
+
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio that a graph has got."""
+        return self.intake.position / SAMPLE_RATE_HZ
+
+    @property
+    def busy_s(self) -> float:
+        """How long the engine worked for it."""
+        return self.seat.busy_s
+
     @property
     def dropped_s(self) -> float:
         """Seconds of audio that were taken from the client, and no graph has got."""
@@ -82,18 +101,14 @@ class Interpretation:
     async def _interpret(self, config: SessionConfig) -> None:
         """Run one graph to its end."""
         self._detection = self._detect(config)
-        execution = Execution(self._graph(config))
-        self._stages = [node.stage for node in execution.plan.nodes.values()]
-        for stage in self._stages:
-            if hasattr(stage, "limiter"):
-                stage.limiter = self.seat
-        with self.service.watched.running(self.name, execution):
-            await execution.run()
+        self.execution = seated(Execution(self._graph(config)), self.seat)
+        with self.service.watched.running(self.name, self.execution):
+            await self.execution.run()
 
     def _graph(self, config: SessionConfig) -> Graph:
         ears = Ears(intake=self.intake, silence_s=self.service.silence_s, ongoing=self._speaking)
         graph = Graph("session").add("ears", ears)
-        graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
+        outputs = (self.lay or self._lay)(graph, config)
         watch = Stopwatch(self.intake.came_at, self._waited)
         responses = Responses(
             frozenset(config.output_modalities),
@@ -104,10 +119,14 @@ class Interpretation:
             over=watch.over,
         )
         lock = anyio.Lock(fast_acquire=True)
-        for port in _ports(config):
+        for port, output in outputs.items():
             voice = Voice(port=port, responses=responses, send=self.tell, lock=lock)
-            graph.add(port, voice, reads=f"interpreter.{port}")
+            graph.add(port, voice, reads=output)
         return graph
+
+    def _lay(self, graph: Graph, config: SessionConfig) -> Mapping[str, str]:
+        graph.add("interpreter", self.service.engine.interpreter(config), reads="ears")
+        return {port: f"interpreter.{port}" for port in _ports(config)}
 
     def _detect(self, config: SessionConfig) -> Detection | None:
         if config.source_language != AUTO:
@@ -116,7 +135,9 @@ class Interpretation:
         return Detection(setup, config.source_language_candidates, config.target_language, self.language)
 
     def _speaking(self) -> bool:
-        return any(getattr(stage, "speaking", False) for stage in self._stages)
+        if self.execution is None:
+            return False
+        return any(getattr(node.stage, "speaking", False) for node in self.execution.plan.nodes.values())
 
     def _next_item(self) -> str:
         self._utterances += 1
@@ -124,6 +145,15 @@ class Interpretation:
 
     def _waited(self, modality: str, seconds: float) -> None:
         self.service.metrics.first[modality].observe(seconds)
+
+
+def seated(execution: Execution, seat: Seat) -> Execution:
+    """`execution`, whose stages wait for the engine at `seat`."""
+    for node in execution.plan.nodes.values():
+        stage: Any = node.stage
+        if hasattr(stage, "limiter"):
+            stage.limiter = seat
+    return execution
 
 
 def _ports(config: SessionConfig) -> Iterator[str]:

@@ -18,6 +18,11 @@ class Keys:
 
     names: Mapping[bytes, str]
 
+    @classmethod
+    def of(cls, names: Mapping[str, str]) -> Keys:
+        """From names by their keys as they are."""
+        return cls({_digest(key): name for key, name in names.items()})
+
     def name_of(self, presented: str | None) -> str | None:
         """Whose key `presented` is, or None. Every key is compared, and all digests are of one length."""
         digest = _digest(presented or "")

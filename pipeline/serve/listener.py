@@ -12,9 +12,10 @@ import anyio
 from attrs import define, field
 
 from pipeline.serve.metrics import CONTENT_TYPE
+from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from pipeline.serve.sockets import Listener, Socket, bound, listening
+from stages.sockets import Answer, Listener, Socket, bound, listening
 
 __all__ = ["PATH", "Server", "serving"]
 
@@ -31,6 +32,7 @@ class Server:
     host: str
     port: int
     secure: bool
+    hall: Hall | None = None
     stopping: bool = field(init=False, default=False)
     _sessions: set[Session] = field(init=False, factory=set)
     _opening: int = field(init=False, default=0)
@@ -52,7 +54,10 @@ class Server:
         for session in self._sessions:
             session.stop()
         with anyio.move_on_after(self.service.limits.drain_s):
-            await self._emptied()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._emptied)
+                if self.hall is not None:
+                    tasks.start_soon(self.hall.stop)
         self.cut()
         await self._emptied()
 
@@ -60,6 +65,8 @@ class Server:
         """Say goodbye to everybody now."""
         for session in self._sessions:
             session.cut()
+        if self.hall is not None:
+            self.hall.cut()
 
     @property
     def sessions(self) -> int:
@@ -68,7 +75,13 @@ class Server:
 
     async def serve(self, connection: Socket) -> None:
         """One connection, to its end."""
-        session = Session(connection, self.service)
+        if self.hall is None or connection.path == PATH:
+            session = Session(connection, self.service)
+        elif (speaking := self.hall.speaking(connection)) is None:
+            await self.hall.serve(connection)
+            return
+        else:
+            session = speaking
         self._sessions.add(session)
         try:
             code = await session.run()
@@ -78,15 +91,18 @@ class Server:
             self._sessions.discard(session)
             self._left.set()
 
-    def answer(self, path: str) -> tuple[int, str, str] | None:
+    def answer(self, path: str) -> Answer | None:
         """What an HTTP request gets; None for one that may become a session."""
         if path == PATH:
-            return (503, _TEXT, "the server is stopping\n") if self.stopping else None
+            return _answer(503, "the server is stopping\n") if self.stopping else None
         if path == "/healthz":
-            return (503 if self.stopping else 200), _JSON, json.dumps(self._health()) + "\n"
+            return _answer(503 if self.stopping else 200, json.dumps(self._health()) + "\n", _JSON)
         if path == "/metrics":
-            return 200, CONTENT_TYPE, self._metrics()
-        return 404, _TEXT, f"there is {PATH}, /healthz and /metrics\n"
+            return _answer(200, self._metrics(), CONTENT_TYPE)
+        if self.hall is not None and not path.startswith("/v1/"):
+            answer = self.hall.answer(path)
+            return _answer(503, "the server is stopping\n") if answer is None and self.stopping else answer
+        return _answer(404, f"there is {PATH}, /healthz and /metrics\n")
 
     def enter(self) -> bool:
         """Count a connection that has not said who it is; False where there are too many."""
@@ -118,23 +134,36 @@ class Server:
         metrics = self.service.metrics
         metrics.opening.set(self._opening)
         metrics.load.set(self.service.turns.load.fraction(anyio.current_time()))
+        if self.hall is not None:
+            self.hall.measure(metrics)
         return metrics.text()
 
 
 @asynccontextmanager
 async def serving(
-    service: Service, *, host: str = "127.0.0.1", port: int = 0, ssl: tls.SSLContext | None = None
+    service: Service,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ssl: tls.SSLContext | None = None,
+    hall: Hall | None = None,
 ) -> AsyncIterator[Server]:
-    """A server at `host` and `port` (0: a free one), which stops on leaving. Raises: OSError."""
+    """A server at `host` and `port` (0: a free one), perhaps with a room; stops on leaving. Raises: OSError."""
     with bound(host, port) as listener:
-        server = Server(service, host, _port(listener), ssl is not None)
+        server = Server(service, host, _port(listener), ssl is not None, hall)
         what = Listener(serve=server.serve, answer=server.answer, enter=server.enter, leave=server.leave)
-        async with listening(listener, what, ssl):
+        async with anyio.create_task_group() as tasks, listening(listener, what, ssl):
+            if hall is not None:
+                tasks.start_soon(hall.run)
             try:
                 yield server
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop()
+
+
+def _answer(status: int, text: str, content_type: str = _TEXT) -> Answer:
+    return Answer(status, content_type, text.encode())
 
 
 def _port(listener: socket.socket) -> int:

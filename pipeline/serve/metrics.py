@@ -59,6 +59,24 @@ class Metrics:
             ["why"],
             registry=registry,
         )
+        self.room_listeners = Gauge(
+            "dragoman_room_listeners",
+            "Who reads captions in the room.",
+            ["language"],
+            registry=registry,
+        )
+        self.room_lag_s = Gauge(
+            "dragoman_room_lag_seconds",
+            "From the arrival of the end of speech to its caption (shown) and its sound (heard), of late.",
+            ["until", "quantile"],
+            registry=registry,
+        )
+        self.room_dropped_s = Gauge(
+            "dragoman_room_dropped_seconds",
+            "Sound that listeners of a room lost because they stalled, in seconds, by language.",
+            ["language"],
+            registry=registry,
+        )
         self.errors = Counter("dragoman_errors", "Errors told to clients, by code.", ["code"], registry=registry)
 
     def text(self) -> str:

@@ -17,7 +17,7 @@ from stages.translate.realtime.config import (
 )
 from stages.translate.realtime.events import SessionConfig, SessionUpdate
 
-__all__ = ["changed", "opened"]
+__all__ = ["changed", "opened", "spoken"]
 
 
 def opened(wish: SessionConfig, engine: Engine) -> SessionConfig:
@@ -48,6 +48,11 @@ def changed(session: SessionConfig, update: SessionUpdate, engine: Engine) -> Se
         ),
         engine,
     )
+
+
+def spoken(wish: SessionConfig) -> SessionConfig:
+    """A session for what is spoken alone: others say what it is translated into. Raises: Refusal."""
+    return SessionConfig(_source(wish.source_language), output_modalities=("text",))
 
 
 def _possible(session: SessionConfig, engine: Engine) -> SessionConfig:

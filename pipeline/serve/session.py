@@ -10,15 +10,15 @@ import logging
 
 import anyio
 from anyio.lowlevel import checkpoint
-from attrs import define, field
+from attrs import Factory, define, field
 
-from pipeline.serve.interpretation import Interpretation
+from pipeline.serve.hosts import Host, Public, Work
 from pipeline.serve.limits import GOING_AWAY, Manners, Pace, Refusal, full
-from pipeline.serve.opening import changed, opened
+from pipeline.serve.line import Line
 from pipeline.serve.service import Service
-from pipeline.serve.sockets import Socket, SocketGone
 from pipeline.serve.wires import Wire, Wires
 from pipeline.stage import StageError
+from stages.sockets import SocketGone
 from stages.translate.realtime.events import (
     SAMPLE_RATE_HZ,
     Append,
@@ -53,8 +53,9 @@ class Session:
     One whose client was cut off may go on over another connection, and that one's session is none of its own.
     """
 
-    socket: Socket
+    socket: Line
     service: Service
+    host: Host = field(default=Factory(lambda self: Public(self.service), takes_self=True))
     name: str = field(init=False)
     _wires: Wires = field(init=False)
     _token: str = field(init=False, default="", repr=False)
@@ -63,7 +64,7 @@ class Session:
     _manners: Manners = field(init=False)
     _pace: Pace = field(init=False)
     _scope: anyio.CancelScope = field(init=False, factory=anyio.CancelScope)
-    _interpretation: Interpretation | None = field(init=False, default=None)
+    _work: Work | None = field(init=False, default=None)
     _why: Refusal | SocketGone | None = field(init=False, default=None)
     _active: float = field(init=False, factory=anyio.current_time)
     """When anything was said last, by either side."""
@@ -105,39 +106,38 @@ class Session:
 
     def stop(self) -> None:
         """Take no more from the client; when all is told, say goodbye."""
-        if self._interpretation is None:
+        if self._work is None:
             self.cut()
         else:
             self._wires.give_up()
-            self._interpretation.intake.close()
+            self._work.close()
 
     def cut(self) -> None:
         """Say goodbye now."""
         if not self._taken_over:
             self._scope.cancel()
 
+    def dismiss(self, why: Refusal | SocketGone) -> None:
+        """End it for `why`, now."""
+        self._end(why)
+
     # --- the beginning
 
     async def _open(self) -> None:
         """From the first message to the end. Raises: Refusal, SocketGone."""
-        service = self.service
         update = await self._first_message()
-        key = service.name_of(self.socket.header("x-api-key") or update.api_key)
-        assert update.opening is not None
-        if update.resume is not None and await self._go_on(update.resume, key):
+        key = self.host.name_of(update, self.socket)
+        if self.host.resumes and update.resume is not None and await self._go_on(update.resume, key):
             return
-        config = opened(update.opening, service.engine)
-        service.spare()
-        service.admission.admit(key, self.socket.address)
-        try:
+        with self.host.let_in(update, key, self.socket) as config:
             self.socket.known()
             log.info("session %s: %s to %s for %s", self.name, *_pair(config), key or "anybody")
-            self._token = service.kept.offer(key, self._wires)
-            with service.metrics.sessions.track_inprogress():
+            if self.host.resumes:
+                self._token = self.service.kept.offer(key, self._wires)
+            try:
                 await self._talk(config)
-        finally:
-            service.kept.forget(self._token)
-            service.admission.leave(key, self.socket.address)
+            finally:
+                self.service.kept.forget(self._token)
 
     async def _go_on(self, resume: Resume, key: str | None) -> bool:
         """Let the session that the client has lost go on over this connection; False where there is none."""
@@ -164,52 +164,51 @@ class Session:
 
     async def _talk(self, config: SessionConfig) -> None:
         """All of a session that is let in."""
-        interpretation = self._interpretation = Interpretation(self.service, config, self._tell, self.name)
+        work = self._work = self.host.work(config, self._tell, self.name)
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._listen, interpretation)
-                tasks.start_soon(self._watch, interpretation)
-                await self._interpret(interpretation)
+                tasks.start_soon(self._listen, work)
+                tasks.start_soon(self._watch, work)
+                await self._interpret(work)
                 tasks.cancel_scope.cancel()
         finally:
-            self._sum_up(interpretation)
+            self._sum_up(work)
 
-    async def _interpret(self, interpretation: Interpretation) -> None:
-        config, engine = interpretation.config, self.service.engine
+    async def _interpret(self, work: Work) -> None:
+        config, engine = work.config, self.service.engine
         try:
             if not engine.ready(config):
                 await self._tell(SessionStarting())
                 await engine.load(config)
-            self._wires.offered = True
-            for payload in self._created(interpretation, None):
+            self._wires.offered = self.host.resumes
+            for payload in self._created(work, None):
                 await self._tell(payload)
-            await interpretation.run()
+            await work.run()
         except StageError as error:
             log.error("session %s: %s", self.name, error)
             self._end(_internal("engine_failed", "the engine cannot translate now"))
 
-    def _created(self, interpretation: Interpretation, received: int | None) -> tuple[Payload, Payload]:
-        config = interpretation.config
-        created = SessionCreated(self.name, config, Resumption(self._token, received))
-        return created, SessionUpdated(config)
+    def _created(self, work: Work, received: int | None) -> tuple[Payload, Payload]:
+        resumption = Resumption(self._token, received) if self.host.resumes else None
+        return SessionCreated(self.name, work.config, resumption), SessionUpdated(work.config)
 
     # --- a client that was cut off
 
     def _greeting(self) -> tuple[Payload, Payload]:
         """What a client is told that is back."""
-        assert self._interpretation is not None
+        assert self._work is not None
         log.info("session %s: goes on", self.name)
         self.service.metrics.resumed.inc()
-        return self._created(self._interpretation, self._interpretation.intake.end)
+        return self._created(self._work, self._work.intake.end)
 
     def _moved(self, away: bool) -> None:
-        if self._interpretation is not None:
+        if self._work is not None:
             log.info("session %s: %s", self.name, "its client was cut off" if away else "its client is back")
-            self._interpretation.intake.move(away)
+            self._work.intake.move(away)
 
     # --- the client
 
-    async def _listen(self, interpretation: Interpretation) -> None:
+    async def _listen(self, work: Work) -> None:
         """Take what the client says until it goes, or is too much."""
         try:
             while True:
@@ -221,25 +220,25 @@ class Session:
                     continue
                 self._active = anyio.current_time()
                 self._manners.good()
-                await self._take(message, interpretation)
+                await self._take(message, work)
         except (Refusal, SocketGone) as why:
             self._end(why)
 
-    async def _take(self, message: ClientMessage | None, interpretation: Interpretation) -> None:
+    async def _take(self, message: ClientMessage | None, work: Work) -> None:
         """Raises: Refusal where the audio comes too fast, or cannot be heard fast enough."""
         match message:
             case Append(audio):
                 self._pace.add(len(audio) / 2, self._active)
                 self.service.metrics.audio_s.inc(len(audio) / 2 / SAMPLE_RATE_HZ)
-                interpretation.intake.put(audio, self._active)
-                await self._wait_for_room(interpretation)
+                work.intake.put(audio, self._active)
+                await self._wait_for_room(work)
             case SessionUpdate():
-                await self._change(message, interpretation)
+                await self._change(message, work)
             case IgnoreForDetection(item_id):
-                interpretation.ignore(item_id)
+                work.ignore(item_id)
 
-    async def _wait_for_room(self, interpretation: Interpretation) -> None:
-        limits, intake = self.service.limits, interpretation.intake
+    async def _wait_for_room(self, work: Work) -> None:
+        limits, intake = self.service.limits, work.intake
         if intake.held_s <= limits.behind_s:
             return
         with anyio.move_on_after(limits.patience_s) as waiting:
@@ -247,31 +246,31 @@ class Session:
         if waiting.cancelled_caught:
             raise full("server_busy", f"the engine is {intake.held_s:.0f} s behind, and gets no further")
 
-    async def _change(self, update: SessionUpdate, interpretation: Interpretation) -> None:
+    async def _change(self, update: SessionUpdate, work: Work) -> None:
         try:
-            config = changed(interpretation.config, update, self.service.engine)
+            config = self.host.changed(work.config, update)
         except Refusal as refusal:
             await self._complain(refusal.event)
             return
-        told = list(interpretation.change(config))
+        told = list(work.change(config))
         for payload in (SessionUpdated(config), *told):
             await self._tell(payload)
 
     # --- the clock
 
-    async def _watch(self, interpretation: Interpretation) -> None:
+    async def _watch(self, work: Work) -> None:
         """End a session that says nothing for long, or is long."""
         limits = self.service.limits
         expires = anyio.current_time() + limits.session_s
         while (now := anyio.current_time()) < expires:
-            idle_at = self._active + limits.idle_s
+            idle_at = self._active + self.host.idle_s
             if now >= idle_at:
-                self._end(Refusal.of("session_idle", f"nothing was said for {limits.idle_s:g} s"))
+                self._end(Refusal.of("session_idle", f"nothing was said for {self.host.idle_s:g} s"))
                 return
             await anyio.sleep_until(min(idle_at, expires))
         over = ErrorEvent(f"a session lasts {limits.session_s:g} s at most", "session_expired", "server_error")
         self._why = Refusal(over, GOING_AWAY)
-        interpretation.intake.close()
+        work.close()
         await anyio.sleep(limits.drain_s)
         self._scope.cancel()
 
@@ -306,14 +305,14 @@ class Session:
             self._why = why
         self._scope.cancel()
 
-    def _sum_up(self, interpretation: Interpretation) -> None:
-        metrics, heard_s = self.service.metrics, interpretation.intake.position / SAMPLE_RATE_HZ
+    def _sum_up(self, work: Work) -> None:
+        metrics, heard_s = self.service.metrics, work.heard_s
         log.info("session %s: over after %.1f s of audio (%s)", self.name, heard_s, self._why or "stopped")
         if heard_s:
-            metrics.realtime.observe(interpretation.seat.busy_s / heard_s)
-        if interpretation.dropped_s:
+            metrics.realtime.observe(work.busy_s / heard_s)
+        if work.dropped_s:
             why = "client left" if isinstance(self._why, SocketGone) else "session ended"
-            metrics.dropped_s.labels(why).inc(interpretation.dropped_s)
+            metrics.dropped_s.labels(why).inc(work.dropped_s)
 
 
 def _pair(config: SessionConfig) -> tuple[str, str]:

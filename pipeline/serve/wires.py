@@ -17,7 +17,8 @@ import anyio
 from attrs import define, field
 
 from pipeline.serve.limits import Limits
-from pipeline.serve.sockets import Socket, SocketGone
+from pipeline.serve.line import Line
+from stages.sockets import SocketGone
 from stages.translate.realtime.events import TOLD, Acknowledge, ClientMessage, Payload
 from stages.translate.realtime.protocol import ServerProtocol
 
@@ -74,7 +75,7 @@ class Told:
 class Wire:
     """One connection, and what the client of it has got of the session's events."""
 
-    socket: Socket
+    socket: Line
     protocol: ServerProtocol
     events: int = 0
     taken: bool = field(init=False, default=False)

@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl as tls
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
 from stages.translate.realtime.discreet import Discreet
 
-__all__ = ["Listener", "Socket", "SocketGone", "bound", "listening"]
+__all__ = ["Answer", "Listener", "Socket", "SocketGone", "bound", "listening"]
 
 HANDSHAKE_S = 10.0
 CLOSING_S = 10.0
@@ -54,6 +54,17 @@ class Socket:
         except OSError:
             self.address = ""
 
+    @property
+    def path(self) -> str:
+        """Where it was opened, without the query."""
+        return _path(self._connection.request)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a page of another site has opened it. What is no browser does not say where it comes from."""
+        origin = self.header("origin")
+        return origin is not None and origin.rpartition("//")[2].lower() != (self.header("host") or "").lower()
+
     def header(self, name: str) -> str | None:
         """The header of the upgrade; the first one where there are several."""
         values: list[str] = self._connection.request.headers.get_all(name)
@@ -62,6 +73,10 @@ class Socket:
     def known(self) -> None:
         """It has said who it is: it counts no longer as one that opens."""
         self._connection.uncount()
+
+    def hold_little(self, size: int) -> None:
+        """Let about `size` bytes, and no more, lie in the system while the other side does not read."""
+        _system_socket(self._connection).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     async def receive(self) -> str | bytes:
         """The next message. Raises SocketGone. Cancelled, nothing is lost."""
@@ -134,17 +149,27 @@ def _code(closed: Any) -> int:
 # --- listening ----------------------------------------------------------------------------------------------
 
 
+@frozen
+class Answer:
+    """A plain HTTP answer; `headers` beside those that say what and how long it is."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(factory=dict)
+
+
 @frozen(kw_only=True)
 class Listener:
     """What is done with connections: `serve` those that are upgraded, `answer` the requests before that.
 
-    `answer(path)` gives status, content type and text for a plain HTTP answer, or None for the upgrade.
+    `answer(path)` gives a plain HTTP answer, or None for the upgrade.
     `enter` is asked for each connection that is accepted; one that it says no to is cut at once, any other
     `leave`s when it is `known`, or ends.
     """
 
     serve: Callable[[Socket], Awaitable[None]]
-    answer: Callable[[str], tuple[int, str, str] | None]
+    answer: Callable[[str], Answer | None]
     enter: Callable[[], bool]
     leave: Callable[[], None]
 
@@ -185,14 +210,20 @@ def _arguments(what: Listener, ssl: tls.SSLContext | None) -> dict[str, Any]:
 
 def _process(what: Listener, connection: Any, request: Any) -> Any:
     """The answer to an HTTP request; None lets the upgrade happen."""
-    answer = what.answer(request.path.partition("?")[0])
+    answer = what.answer(_path(request))
     if answer is None:
         return None
-    status, content_type, text = answer
-    response = connection.respond(status, text)
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = content_type
+    response = connection.respond(answer.status, "")
+    response.body = answer.body
+    told = {"Content-Length": str(len(answer.body)), "Content-Type": answer.content_type, **answer.headers}
+    for name, value in told.items():
+        response.headers.pop(name, None)  # one value each: setting adds another
+        response.headers[name] = value
     return response
+
+
+def _path(request: Any) -> str:
+    return str(request.path).partition("?")[0]
 
 
 @asynccontextmanager
@@ -258,6 +289,14 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
                 self.counted = False
                 what.leave()
 
+    over = trio.Event()
+
+    async def serve_to_the_end(task_status: trio.TaskStatus[Any]) -> None:
+        try:
+            await start(task_status=task_status)
+        finally:
+            over.set()
+
     async with trio.open_nursery() as nursery:
         start = partial(
             serve,
@@ -266,16 +305,27 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
             create_connection=Counted,
             **_arguments(what, ssl),
         )
-        server = await nursery.start(start)
+        server = await nursery.start(serve_to_the_end)
         try:
             yield
         finally:
-            # Handlers that were cancelled from outside do not report back: nobody waits for them for ever.
             with anyio.move_on_after(2 * CLOSING_S, shield=True):
-                await server.aclose()
+                async with trio.open_nursery() as closing:
+                    closing.start_soon(server.aclose)
+                    # Cancelled from outside, `aclose` would wait for ever: nobody tells it that all has ended.
+                    await over.wait()
+                    closing.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
 
 def _on_trio() -> bool:
     trio = sys.modules.get("trio")
     return trio is not None and trio.lowlevel.in_trio_task()
+
+
+def _system_socket(connection: Any) -> Any:
+    """The socket under a connection, encrypted or not."""
+    if not _on_trio():
+        return connection.transport.get_extra_info("socket")
+    stream = connection.stream
+    return getattr(stream, "transport_stream", stream).socket

@@ -1,0 +1,171 @@
+"""A room for `dragoman serve`: from its options to the links that are told on start."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from attrs import frozen
+
+from pipeline.cli.exits import refuse
+from pipeline.cli.room_options import RoomOptions
+from pipeline.serve.engine import Engine
+from pipeline.serve.room.hall import Hall, Settings
+from pipeline.serve.room.keys import RoomKeys, kept_keys
+from pipeline.serve.room.tongues import tongues_of
+from pipeline.serve.service import Service
+from pipeline.stage import Stage, StageError
+from stages.file import File
+from stages.languages import canonical
+from stages.microphone import Microphone
+from stages.room.audience import AudienceLimits
+from stages.room.pages import is_name
+from stages.translate.realtime.config import AUTO
+
+__all__ = ["Plan", "links", "listeners_link", "qr_code", "room_of"]
+
+
+@frozen
+class Plan:
+    """A room that is to be: what it takes to make its Hall, once an event loop runs."""
+
+    keys: RoomKeys
+    settings: Settings
+    speaker: Stage | None
+    """What speaks on this machine, instead of somebody with a browser."""
+    qr: bool
+
+    def hall(self, service: Service) -> Hall:
+        return Hall(service, self.keys, self.settings)
+
+
+def room_of(wish: RoomOptions, engine: Engine) -> Plan:
+    """The room that `wish` asks for. Refuses what cannot be."""
+    if not is_name(wish.room):
+        raise refuse(f"--room {wish.room[:80]!r}: a room's name has small letters, digits and hyphens, 80 at most")
+    source = None if wish.room_source is None else _language("--room-source", wish.room_source, auto=True)
+    languages = [_language("--room-languages", tag) for tag in wish.room_languages.split(",") if tag.strip()]
+    if source is not None:
+        _check(engine, source, languages)
+    path = wish.rooms_file or Path(click.get_app_dir("dragoman")) / "rooms.json"
+    try:
+        keys = kept_keys(path, wish.room, is_open=wish.room_open)
+    except ValueError as wrong:
+        raise refuse(str(wrong)) from None
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise refuse(f"--rooms-file {path}: {why}; give a file that can be written") from None
+    settings = Settings(
+        title=wish.room_title or wish.room,
+        source=source,
+        languages=tuple(dict.fromkeys(languages)),
+        grace_s=wish.grace_s,
+        audience=AudienceLimits(
+            listeners=wish.max_listeners, listeners_per_address=wish.max_listeners_per_address
+        ),
+    )
+    speaker = _speaker(wish, source)
+    return Plan(keys, settings, speaker, sys.stderr.isatty() if wish.qr is None else wish.qr)
+
+
+def _speaker(wish: RoomOptions, source: str | None) -> Stage | None:
+    """What speaks on this machine. Refuses what cannot: no recording, no microphone."""
+    flag, stage = _local_source(wish)
+    if stage is None:
+        return None
+    if source is None:
+        raise refuse(f"{flag}: nobody says what is spoken: give --room-source LANGUAGE, or --room-source auto")
+    try:
+        stage.probe()
+    except StageError as error:
+        raise refuse(f"{flag}: {error}", error.code) from None
+    return stage
+
+
+def _local_source(wish: RoomOptions) -> tuple[str, Microphone | File | None]:
+    if wish.room_file is not None and wish.room_microphone is not None:
+        raise refuse("--room-file and --room-microphone cannot both speak: give one of them")
+    if wish.room_file is not None:
+        return "--room-file", File(path=wish.room_file, realtime=True)
+    if wish.room_microphone is not None:
+        name = wish.room_microphone
+        device = int(name) if name.isdecimal() else name or None
+        return "--room-microphone", Microphone(device=device, when_lost="reopen")
+    return "", None
+
+
+def _language(flag: str, tag: str, *, auto: bool = False) -> str:
+    if auto and tag.strip().lower() == AUTO:
+        return AUTO
+    try:
+        return canonical(tag)
+    except ValueError as wrong:
+        raise refuse(f"{flag} {tag}: {wrong}") from None
+
+
+def _check(engine: Engine, source: str, languages: list[str]) -> None:
+    """Refuse a language that cannot be made of the one that is spoken."""
+    tongues = tongues_of(engine)
+    for tag in languages:
+        if tag == source:
+            continue
+        try:
+            tongues.offer(source, tag)
+        except ValueError as wrong:
+            raise refuse(f"--room-languages {tag}: {wrong}") from None
+
+
+# --- what is told on start
+
+
+def links(plan: Plan, base_url: str) -> Iterator[str]:
+    """The lines that tell of the room, which is served at `base_url` (ws or wss)."""
+    address = "http" + base_url.removeprefix("ws")
+    room = f"{_reachable(address)}/r/{plan.keys.name}"
+    yield f"listeners: {room}"
+    yield f"speaker:   {room}/speak?key={plan.keys.speaker}"
+    yield f"operator:  {room}/watch?key={plan.keys.operator}"
+    if address.startswith("http://"):
+        yield (
+            "a browser gives its microphone to https pages and to http://localhost only: to speak from another "
+            "machine, give --tls-cert FILE, or put a proxy with https in front"
+        )
+
+
+def listeners_link(plan: Plan, base_url: str) -> str:
+    return next(links(plan, base_url)).partition(": ")[2]
+
+
+def qr_code(link: str) -> str:
+    """`link` as a QR code of half blocks."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(link, error="m", micro=False).terminal(out=drawn, compact=True)
+    return drawn.getvalue()
+
+
+def _reachable(address: str) -> str:
+    """`address` as other machines can reach it: one that stands for all of this machine's becomes the LAN's."""
+    scheme, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    try:
+        anywhere = ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        anywhere = False
+    return f"{scheme}://{_lan_address()}:{port}" if anywhere else address
+
+
+def _lan_address() -> str:
+    """The address by which this machine would reach others; nothing is sent to find that out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address that is nobody's (RFC 5737)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

@@ -1,0 +1,106 @@
+"""The options of `dragoman serve` that are about a room. What they start is in `room`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+__all__ = ["RoomOptions", "room_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_NAME = "room"
+DEFAULT_DEVICE = ""
+FILE = click.Path(dir_okay=False, path_type=Path)
+COUNT = click.IntRange(min=1)
+RECORDING = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+class RoomOptions(NamedTuple):
+    """What was asked for, as it was written. No attrs class: `--help` imports nothing of that weight."""
+
+    room: str
+    room_title: str
+    room_open: bool
+    room_source: str | None
+    room_languages: str
+    rooms_file: Path | None
+    room_file: Path | None
+    room_microphone: str | None
+    max_listeners: int
+    max_listeners_per_address: int
+    grace_s: float
+    qr: bool | None
+
+
+OPTIONS = (
+    click.option(
+        "--room",
+        metavar="[NAME]",
+        is_flag=False,
+        flag_value=DEFAULT_NAME,
+        help="Also open a room: one speaks, many read and listen in a browser. Small letters, digits and hyphens.",
+    ),
+    click.option("--room-title", metavar="TEXT", default="", help="What listeners see above the captions."),
+    click.option("--room-open", is_flag=True, help="Let its address be the bare name, which anybody can guess."),
+    click.option("--room-source", metavar="LANGUAGE", help="What is spoken, until the speaker says otherwise."),
+    click.option(
+        "--room-languages",
+        metavar="TAG,TAG",
+        default="",
+        help="What listeners may choose; else all that the engine does well.",
+    ),
+    click.option(
+        "--rooms-file",
+        metavar="FILE",
+        type=FILE,
+        help="Where rooms' names and keys are kept, so that links stay the same; else in your settings folder.",
+    ),
+    click.option(
+        "--room-file", metavar="RECORDING", type=RECORDING, help="Let a recording speak, for a rehearsal."
+    ),
+    click.option(
+        "--room-microphone",
+        metavar="[DEVICE]",
+        is_flag=False,
+        flag_value=DEFAULT_DEVICE,
+        help="Let a microphone of this machine speak, instead of a browser: a number or a part of its name.",
+    ),
+    click.option("--max-listeners", metavar="N", type=COUNT, default=500, show_default=True, help="In the room."),
+    click.option(
+        "--max-listeners-per-address",
+        metavar="N",
+        type=COUNT,
+        default=500,
+        show_default=True,
+        help="From the same address.",
+    ),
+    click.option(
+        "--room-grace",
+        "grace_s",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=60.0,
+        show_default=True,
+        help="How long a language is still translated when its last listener has gone.",
+    ),
+    click.option("--qr/--no-qr", default=None, help="Draw the QR code; else on a terminal only."),
+)
+
+
+def room_options(command: Command) -> Command:
+    """The options for a room; `command` gets them as `room`, None where no room was asked for."""
+
+    @wraps(command)
+    def gathered(**options: Any) -> Any:
+        values = {name: options.pop(name) for name in RoomOptions._fields}
+        return command(room=None if values["room"] is None else RoomOptions(**values), **options)
+
+    decorated: Any = gathered
+    for option in reversed(OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]

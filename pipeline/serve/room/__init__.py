@@ -1,0 +1,1 @@
+"""The hall: one speaker is recognised once, and translated into whatever language somebody listens to."""

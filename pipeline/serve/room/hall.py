@@ -1,0 +1,413 @@
+"""A room at work: its speaker is recognised once, and each language is made while somebody wants it.
+
+Everything that goes on here runs in one task group, and outlives the sockets: a speaker who loses the connection
+goes on where the audio stopped, a listener who does comes back to the same captions. What is wanted and what runs
+is compared whenever something changes (`_tend`); nothing else starts or ends a translation.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field, frozen
+
+from pipeline.graph import Graph
+from pipeline.runner import Execution
+from pipeline.serve.intake import Intake
+from pipeline.serve.interpretation import Interpretation
+from pipeline.serve.metrics import Metrics
+from pipeline.serve.room.floor import Floor
+from pipeline.serve.room.keys import RoomKeys
+from pipeline.serve.room.local import Into, speaking
+from pipeline.serve.room.operator import GRAPHS, Operators
+from pipeline.serve.room.parts import Heard, Overheard
+from pipeline.serve.room.speaker import Speaker, speaker_session
+from pipeline.serve.room.tongues import Key, Tongues, tongues_of
+from pipeline.serve.room.translation import Translation
+from pipeline.serve.service import Service
+from pipeline.serve.session import Session
+from pipeline.stage import Stage, StageError
+from stages.room.audience import Audience, AudienceLimits
+from stages.room.board import ORIGINAL, Board, original
+from stages.room.pages import answer, place_of
+from stages.room.room import Room
+from stages.room.wire import Offer, State
+from stages.sockets import Answer, Socket
+from stages.translate.realtime.config import AUTO
+from stages.translate.realtime.events import Payload, SessionConfig
+
+__all__ = ["Hall", "Settings"]
+
+log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What a room is like. `source` None: its speaker says. `languages` empty: all that can be done well."""
+
+    title: str = ""
+    source: str | None = None
+    languages: Sequence[str] = ()
+    grace_s: float = 60.0
+    """How long a translation goes on that nobody listens to any more."""
+    linger_s: float = 300.0
+    """How long the room listens for a speaker who has gone."""
+    replay_s: float = 600.0
+    audience: AudienceLimits = field(factory=AudienceLimits)
+
+
+@define(eq=False)
+class Hall:
+    """A room of `service`. `run` it; meanwhile its listeners, speaker and operators come and go."""
+
+    service: Service
+    keys: RoomKeys
+    settings: Settings = field(factory=Settings)
+    tongues: Tongues = field(init=False)
+    room: Room = field(init=False)
+    floor: Floor = field(init=False)
+    audience: Audience = field(init=False)
+    operators: Operators = field(init=False)
+    intake: Intake = field(init=False, factory=Intake)
+    speaker: Speaker | None = field(init=False, default=None)
+    paused: bool = field(init=False, default=False)
+    source: str | None = field(init=False)
+    """The language that is spoken; `auto` where each utterance tells; None while nobody has said."""
+    hearing: Interpretation | None = field(init=False, default=None)
+    translations: dict[Key, Translation] = field(init=False, factory=dict)
+    changed: anyio.Event = field(init=False, factory=anyio.Event)
+    """Set, and replaced, whenever something changes."""
+    _local: Execution | None = field(init=False, default=None)
+    """What speaks here without a browser."""
+    _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
+    _left_at: float | None = field(init=False, default=None)
+    """When the last speaker left."""
+    _ended: bool = field(init=False, default=False)
+    _finished: anyio.Event = field(init=False, factory=anyio.Event)
+    _tasks: TaskGroup | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.tongues = tongues_of(self.service.engine)
+        self.source = self.settings.source
+        board = Board(self.settings.title or self.keys.name, replay_s=self.settings.replay_s)
+        self.room = Room(board, self._notice)
+        self.floor = Floor(self.room)
+        self.audience = Audience(self.room, self.settings.audience)
+        self.operators = Operators(self)
+        self._speak_of(self.source)
+
+    # --- running
+
+    async def run(self) -> None:
+        """Until it is stopped, and everything is told."""
+        async with anyio.create_task_group() as self._tasks:
+            while True:
+                changed = self.changed
+                wait_s = self._tend(anyio.current_time())
+                if self._ended and self.hearing is None and not self.translations:
+                    break
+                with anyio.move_on_after(wait_s):
+                    await changed.wait()
+        self._finished.set()
+
+    async def stop(self) -> None:
+        """Let come to its end what is under way, and then send the listeners home."""
+        self._ended = True
+        self.intake.close()
+        if self._local is not None:
+            self._local.stop()
+        self._notice()
+        await self._finished.wait()
+        await self.audience.close()
+        await self.operators.close()
+
+    # --- who comes
+
+    def cut(self) -> None:
+        """End everything that still goes on."""
+        self._ended = True
+        self.audience.cut()
+        self.operators.cut()
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    def answer(self, path: str) -> Answer | None:
+        """The page at `path`; None for a socket, which is to be upgraded."""
+        return answer(path, [self.keys.name])
+
+    def speaking(self, socket: Socket) -> Session | None:
+        """A speaker's session, where that is what `socket` was opened for."""
+        place = place_of(socket.path, [self.keys.name])
+        return speaker_session(socket, self) if place is not None and place.part == "speak" else None
+
+    async def serve(self, socket: Socket) -> int:
+        """A listener or an operator, to its end; the close code."""
+        place = place_of(socket.path, [self.keys.name])
+        if place is not None and place.part == "watch":
+            return await self.operators.serve(socket)
+        return await self.audience.serve(socket)
+
+    # --- the speaker
+
+    def take(self, speaker: Speaker) -> None:
+        """`speaker` has the floor; whoever had it before has not."""
+        before, self.speaker = self.speaker, speaker
+        self.paused = False
+        if before is not None:
+            before.taken_over()
+        self._notice()
+
+    def release(self, speaker: Speaker) -> None:
+        if self.speaker is speaker:
+            self.speaker, self._left_at, self.paused = None, anyio.current_time(), False
+            self._notice()
+
+    def pause(self, paused: bool) -> None:
+        self.paused = paused
+        self._notice()
+
+    async def let_speak(self, stage: Stage) -> None:
+        """Let a source of this machine speak in the room's source language, to its end, while nobody else does.
+
+        Raises what the stage raises.
+        """
+        assert self.source is not None, "nobody says what a local source speaks"
+        into = Into(intake=self._local_intake, behind_s=self.service.limits.behind_s)
+        self._local = execution = Execution(speaking(stage, into))
+        self._local_config = SessionConfig(self.source, output_modalities=("text",))
+        self._notice()
+        try:
+            with self.service.watched.running(f"{GRAPHS}speaker", execution):
+                await execution.run()
+        finally:
+            self._local, self._left_at = None, anyio.current_time()
+            self._notice()
+
+    def _local_intake(self) -> Intake | None:
+        """Where a local source's audio goes now."""
+        if self.speaker is not None or self.paused or self._ended:
+            return None
+        self.hear(self._local_config)
+        return self.intake
+
+    def hear(self, config: SessionConfig) -> None:
+        """Recognise what comes to `intake` from now on, in the language of `config`."""
+        assert self._tasks is not None
+        if self.hearing is None or self.intake.closed:
+            before, self.intake = self.intake, Intake()
+            self.intake.position = before.end
+            self.floor.came_at = self.intake.came_at
+            name = f"{GRAPHS}recognition"
+            self.hearing = Interpretation(self.service, config, self._tell, name, self._lay, self.intake)
+            self._tasks.start_soon(self._hear, self.hearing)
+        elif config.source_language != self.hearing.config.source_language:
+            for payload in self.hearing.change(config):
+                if self.speaker is not None:
+                    self.speaker.told(payload)
+
+    def change(self, config: SessionConfig) -> Iterator[Payload]:
+        """Another language is spoken from the next utterance on."""
+        if self.hearing is not None:
+            yield from self.hearing.change(config)
+
+    def ignore(self, item_id: str) -> None:
+        if self.hearing is not None:
+            self.hearing.ignore(item_id)
+
+    def status(self) -> dict[str, object]:
+        """What a speaker is told of the room."""
+        return {
+            "state": self.room.board.state,
+            "listeners": len(self.room.listeners),
+            "by_language": dict(sorted(self.room.captions_wanted().items())),
+            "paused": self.paused,
+        }
+
+    async def _hear(self, hearing: Interpretation) -> None:
+        """Recognise until the intake is closed. Raises nothing but cancellation."""
+        try:
+            await hearing.run()
+        except StageError as error:
+            log.error("the room: %s", error)
+            self._fail()
+        except Exception:
+            log.exception("the room: recognition failed")
+            self._fail()
+        finally:
+            hearing.intake.close()
+            if self.hearing is hearing:
+                self.hearing = None
+            self._notice()
+
+    def _fail(self) -> None:
+        if self.speaker is not None:
+            self.speaker.failed()
+
+    async def _tell(self, payload: Payload) -> None:
+        if self.speaker is not None:
+            self.speaker.told(payload)
+
+    def _lay(self, graph: Graph, config: SessionConfig) -> Mapping[str, str]:
+        """The graph that recognises."""
+        self._speak_of(config.source_language)
+        transcript, sound = self.tongues.hear(graph, config.source_language)
+        heard = Heard(floor=self.floor, language=config.source_language)
+        graph.add("heard", heard, reads=transcript)
+        graph.add("overheard", Overheard(feed=self.floor.sound), reads=sound)
+        return {"transcript": transcript}
+
+    # --- languages
+
+    def _speak_of(self, source: str | None) -> None:
+        """From now on `source` is spoken: offer what can be made of it."""
+        self.source = source
+        spoken = ORIGINAL if source is None else source
+        offers = [original(spoken), *self._offers(spoken)]
+        self.room.change(source=None if spoken == AUTO else spoken, languages=offers)
+        self._notice()
+
+    def _offers(self, source: str) -> Sequence[Offer]:
+        if not self.settings.languages:
+            return self.tongues.all(source)
+        wished = [tag for tag in self.settings.languages if tag != source]
+        return [offer for tag in wished if (offer := self._offer(source, tag)) is not None]
+
+    def _offer(self, source: str, tag: str) -> Offer | None:
+        try:
+            return self.tongues.offer(source, tag)
+        except ValueError as wrong:
+            log.warning("the room: %s", wrong)
+            return None
+
+    def _wanted(self) -> set[Key]:
+        """What has to run for those who listen now."""
+        if self.source is None or self._ended:
+            return set()
+        voices = self.room.voices_wanted()
+        tags = {*self.room.captions_wanted(), *voices} - {self.source}
+        offered = {offer.tag for offer in self.room.board.languages}
+        keys = {Key(self.source, tag, "captions") for tag in tags & offered}
+        if self.tongues.apart:
+            keys |= {Key(self.source, tag, "voice") for tag in voices.keys() & offered - {self.source}}
+        return {needed for key in keys for needed in self._with_needs(key)}
+
+    def _with_needs(self, key: Key | None) -> Iterator[Key]:
+        while key is not None:
+            yield key
+            key = self.tongues.needs(key)
+
+    # --- what runs
+
+    def _tend(self, now: float) -> float:
+        """Start what is wanted and end what is not; in how many seconds to look again, if nothing changes."""
+        if self._ended and self.hearing is not None:
+            return math.inf  # what is said last is still translated
+        wanted = self._wanted()
+        for key in wanted:
+            self._want(key, now)
+        self._forget(wanted)
+        for key in self.translations.keys() - wanted:
+            self._let_go(self.translations[key], wanted, now)
+        if self._deserted_at is not None and now >= self._deserted_at:
+            self.intake.close()
+        return max(0.0, self._next_look(wanted) - now)
+
+    def _want(self, key: Key, now: float) -> None:
+        running = self.translations.get(key)
+        if running is None or (running.over and now >= running.retry_at):
+            failures = running.failures if running else 0
+            self._start(Translation(key, self.floor, self.tongues, self.service, failures))
+        else:
+            running.idle_since = None
+
+    def _start(self, translation: Translation) -> None:
+        assert self._tasks is not None
+        self.translations[translation.key] = translation
+        self._tasks.start_soon(self._translate, translation)
+
+    async def _translate(self, translation: Translation) -> None:
+        await translation.run()
+        self._notice()
+
+    def _forget(self, wanted: set[Key]) -> None:
+        """Those that are over, and not to be tried again."""
+        self.translations = {
+            key: each for key, each in self.translations.items() if key in wanted or not each.over
+        }
+
+    def _let_go(self, translation: Translation, wanted: set[Key], now: float) -> None:
+        """End what nobody wants any more, after a while; at once where it gets nothing any more."""
+        key, needed = translation.key, self.tongues.needs(translation.key)
+        translation.idle_since = now if translation.idle_since is None else translation.idle_since
+        if needed in self.translations and needed not in wanted:
+            return  # what that still gives is made into this too
+        if key.source != self.source or self._ended or now >= translation.idle_since + self.settings.grace_s:
+            translation.end()
+
+    @property
+    def _deserted_at(self) -> float | None:
+        """When it has been long enough without a speaker; None where there is one, or nobody is listened to."""
+        if self.hearing is None or self.intake.closed or self._left_at is None:
+            return None
+        if self.speaker is not None or self._local is not None:
+            return None
+        return self._left_at + self.settings.linger_s
+
+    def _next_look(self, wanted: set[Key]) -> float:
+        times = [math.inf if self._deserted_at is None else self._deserted_at]
+        for key, translation in self.translations.items():
+            if key in wanted and translation.over:
+                times.append(translation.retry_at)
+            elif translation.idle_since is not None and not translation.ending:
+                times.append(translation.idle_since + self.settings.grace_s)
+        return min(times)
+
+    def _notice(self) -> None:
+        """Something has changed."""
+        self.room.change(state=self._state())
+        self.changed.set()
+        self.changed = anyio.Event()
+
+    def _state(self) -> State:
+        if self._ended:
+            return "ended"
+        if self.speaker is None and self._local is None:
+            return "waiting"
+        return "paused" if self.paused else "live"
+
+    # --- what it tells of itself
+
+    def figures(self, now: float) -> Mapping[str, object]:
+        """What an operator is told beside the graphs, as plain data."""
+        captions, voices = self.room.captions_wanted(), self.room.voices_wanted()
+        dropped = self.room.dropped_ms()
+        listeners = {
+            tag: {
+                "count": captions.get(tag, 0),
+                "voices": voices.get(tag, 0),
+                "dropped_s": dropped.get(tag, 0) / 1000,
+            }
+            for tag in sorted({*captions, *voices, *dropped})
+        }
+        return {
+            "state": self.room.board.state,
+            "lag": self.floor.lag(now),
+            "listeners": listeners,
+            "sessions": [] if self.speaker is None else [self.speaker.figures(now)],
+        }
+
+    def measure(self, metrics: Metrics) -> None:
+        """Put the room's figures of now into `metrics`."""
+        wanted = self.room.captions_wanted()
+        for offer in self.room.board.languages:
+            metrics.room_listeners.labels(offer.tag).set(wanted.get(offer.tag, 0))
+        for tag, ms in self.room.dropped_ms().items():
+            metrics.room_dropped_s.labels(tag).set(ms / 1000)
+        for until, lag in self.floor.lag(anyio.current_time()).items():
+            for quantile, name in (("0.5", "p50_s"), ("0.95", "p95_s")):
+                if (seconds := lag[name]) is not None:
+                    metrics.room_lag_s.labels(until, quantile).set(seconds)

@@ -1,0 +1,101 @@
+"""A room's name and keys, kept in a file so that its links are the same next time. Nobody else is shown them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from pipeline.serve.keys import Keys
+from stages.room.pages import is_name
+
+__all__ = ["RoomKeys", "kept_keys"]
+
+_SUFFIX_BYTES = 6
+_KEY_BYTES = 18
+
+
+@frozen
+class RoomKeys:
+    """The name under which a room is reached, and who may speak in it and watch it."""
+
+    name: str
+    speaker: str = field(repr=False)
+    operator: str = field(repr=False)
+
+    def may_speak(self, key: str | None) -> bool:
+        return _is(self.speaker, key)
+
+    def may_watch(self, key: str | None) -> bool:
+        return _is(self.operator, key)
+
+    @classmethod
+    def new(cls, wish: str, *, is_open: bool) -> RoomKeys:
+        """For a room called `wish`: with a suffix that nobody can guess, unless it `is_open` on purpose."""
+        name = wish if is_open else f"{wish}-{secrets.token_hex(_SUFFIX_BYTES)}"
+        return cls(name, secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_KEY_BYTES))
+
+
+def kept_keys(path: Path, wish: str, *, is_open: bool) -> RoomKeys:
+    """The keys of the room called `wish` in the file `path`, made and kept there where it has none.
+
+    Raises: ValueError, in one line, where the file is none of ours; OSError where it cannot be read or written.
+    """
+    rooms = _read(path)
+    entry = f"{wish} (open)" if is_open else wish
+    if entry in rooms:
+        return rooms[entry]
+    rooms[entry] = RoomKeys.new(wish, is_open=is_open)
+    _write(path, rooms)
+    return rooms[entry]
+
+
+def _is(key: str, presented: str | None) -> bool:
+    return Keys.of({key: "it"}).name_of(presented) is not None
+
+
+def _read(path: Path) -> dict[str, RoomKeys]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError(f"{path}: this is no file of rooms; move it away, or give another --rooms-file") from None
+    try:
+        return {str(wish): _room(entry) for wish, entry in raw["rooms"].items()}
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(
+            f"{path}: a room in it lacks its name or a key; move the file away to begin anew"
+        ) from None
+
+
+def _room(entry: Mapping[str, Any]) -> RoomKeys:
+    room = RoomKeys(entry["name"], entry["speaker"], entry["operator"])
+    if not all(isinstance(each, str) and each for each in (room.name, room.speaker, room.operator)):
+        raise TypeError
+    if not is_name(room.name):
+        raise TypeError
+    return room
+
+
+def _write(path: Path, rooms: Mapping[str, RoomKeys]) -> None:
+    """Put the whole file in place at once, for its owner's eyes only."""
+    body = {
+        wish: {"name": room.name, "speaker": room.speaker, "operator": room.operator}
+        for wish, room in rooms.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump({"rooms": body}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

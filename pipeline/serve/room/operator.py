@@ -1,0 +1,119 @@
+"""What whoever runs a room sees of it: twice a second, everything that goes on."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+from attrs import define, field
+
+from pipeline.snapshot import GraphSnapshot, take
+from stages.room.visits import LATER, Excluded, Visits, at_once
+from stages.sockets import Socket
+
+if TYPE_CHECKING:
+    from pipeline.serve.room.hall import Hall
+
+__all__ = ["GRAPHS", "Operators"]
+
+GRAPHS = "room "
+"""What the names of a room's graphs begin with, among all of the server's."""
+
+SNAPSHOT_S = 0.5
+HELLO_LIMIT = 1000
+
+
+@define(eq=False)
+class Operators:
+    """The operators of a hall."""
+
+    hall: Hall
+    limit: int = 8
+    _here: int = field(init=False, default=0)
+    _visits: Visits = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._visits = Visits(self.hall.service.limits.send_s)
+
+    async def serve(self, socket: Socket) -> int:
+        """One operator, to its end; the close code. Raises nothing but cancellation."""
+        return await self._visits.receive(socket, self._admit)
+
+    async def close(self) -> None:
+        """Send everybody home, and return when they have gone."""
+        self._visits.cut()
+        await self._visits.emptied()
+
+    def cut(self) -> None:
+        self._visits.cut()
+
+    async def _admit(self, socket: Socket) -> None:
+        await self._hello(socket)
+        if self._here >= self.limit:
+            raise Excluded("too_many_operators", f"{self.limit} operators watch this room already", LATER)
+        socket.known()
+        self._here += 1
+        try:
+            await at_once(partial(self._discard, socket), partial(self._tell, socket))
+        finally:
+            self._here -= 1
+
+    async def _hello(self, socket: Socket) -> None:
+        if socket.foreign:
+            raise Excluded("foreign_origin", "another site has opened this: open the operator's link itself")
+        limit_s = self.hall.service.limits.first_message_s
+        with anyio.move_on_after(limit_s):
+            if not self.hall.keys.may_watch(_key(await socket.receive())):
+                message = "this is not the operator's key of this room: open the operator's link again"
+                raise Excluded("invalid_api_key", message)
+            return
+        raise Excluded("no_hello", f"no hello came within {limit_s:g} s")
+
+    async def _discard(self, socket: Socket) -> None:
+        """An operator only watches; that it goes is noticed here. Raises: SocketGone."""
+        while True:
+            await socket.receive()
+
+    async def _tell(self, socket: Socket) -> None:
+        """Tell what there is now, again and again, and ledgers of graphs that end. Raises: SocketGone."""
+        send_s, watched = self.hall.service.limits.send_s, self.hall.service.watched
+        begun, told = anyio.current_time(), watched.ended
+        graphs: dict[str, GraphSnapshot] = {}
+        while True:
+            for ended in watched.ended_since(told):
+                if ended.name.startswith(GRAPHS):
+                    ledger = {"type": "ledger", "graph": _short(ended.name), "report": ended.report.as_json()}
+                    await socket.send(json.dumps(ledger), send_s)
+                told = ended.number
+            now = anyio.current_time()
+            graphs = {
+                name: take(execution, graphs.get(name), name=_short(name))
+                for name, execution in watched.graphs.items()
+                if name.startswith(GRAPHS)
+            }
+            snapshot = {
+                "type": "snapshot",
+                "at_s": round(now - begun, 2),
+                "graphs": [graph.as_json() for graph in graphs.values()],
+                **self.hall.figures(now),
+            }
+            await socket.send(json.dumps(snapshot), send_s)
+            await anyio.sleep(SNAPSHOT_S)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix(GRAPHS)
+
+
+def _key(frame: str | bytes) -> str | None:
+    """The key in an operator's hello; None where there is none."""
+    if isinstance(frame, bytes) or len(frame) > HELLO_LIMIT:
+        return None
+    try:
+        raw = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    key = raw.get("key") if isinstance(raw, dict) and raw.get("type") == "hello" else None
+    return key if isinstance(key, str) else None

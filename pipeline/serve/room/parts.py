@@ -1,0 +1,192 @@
+"""The ends of a hall's graphs: what reads a feed, what shows, what speaks. The rest is stages that there are."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import anyio
+from attrs import define, field
+
+from pipeline.caps import ANY, TEXT, AudioCaps, Caps, Port
+from pipeline.channels import Channel, Inlet
+from pipeline.items import Audio, Item, Mark, MarkKind, Text
+from pipeline.serve.room.floor import Feed, Floor, Stretch
+from pipeline.stage import Inbox, Outbox
+from stages.translate.realtime.events import SAMPLE_RATE_HZ
+
+__all__ = ["Fed", "Heard", "Note", "Order", "Overheard", "Shown", "Spoken"]
+
+TEXT_WAIT_S = 1.0
+"""How long sound waits for the text that says what it belongs to."""
+
+
+@define(kw_only=True)
+class Fed:
+    """A source of what a feed brings. A guess that has been overtaken by what waits behind it is left out."""
+
+    channel: Channel
+    _passed_over: int = field(init=False, default=0)
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": self.channel.edge.caps}
+
+    def counts(self) -> Mapping[str, int]:
+        tally = self.channel.tally
+        return {
+            "guesses passed over": self._passed_over,
+            "texts dropped, too far behind": tally.texts_dropped,
+        }
+
+    def losses(self) -> Mapping[str, int]:
+        return {"too far behind": self.channel.tally.dropped} if self.channel.tally.dropped else {}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        tally = self.channel.tally
+        async for item in Inlet([self.channel]):
+            if isinstance(item, Text) and not item.final and tally.texts_sent > tally.texts_received:
+                self._passed_over += 1
+            else:
+                await outbox.send(item)
+
+
+@define(kw_only=True)
+class Heard:
+    """Shows what was recognised in the language that is spoken, numbered on from what was said before."""
+
+    floor: Floor
+    language: str
+    _before: int = field(init=False)
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(TEXT)}
+
+    def __attrs_post_init__(self) -> None:
+        self._before = self.floor.utterance
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for item in inbox:
+            numbered = self.floor.numbered(item, self._before) if isinstance(item, Text) else item
+            self.floor.show(self.language, numbered)
+
+
+@define(kw_only=True)
+class Overheard:
+    """Feeds what is said to the graphs that listen themselves."""
+
+    feed: Feed
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(ANY)}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for item in inbox:
+            self.feed.put(item)
+
+
+@define
+class Order:
+    """Which utterance a stretch of sound belongs to: they are spoken one by one, in the order of their texts.
+
+    `finals`: only final texts are spoken, so only they count; else an utterance is known from its first guess on.
+    """
+
+    finals: bool = True
+    _waiting: deque[Stretch] = field(init=False, factory=deque)
+    _newest: int = field(init=False, default=0)
+    _last: Stretch = field(init=False, factory=lambda: Stretch(0, 0, measured=True))
+    _more: anyio.Event = field(init=False, factory=anyio.Event)
+
+    def note(self, item: Item) -> None:
+        """A text that is spoken, now or soon."""
+        if not isinstance(item, Text) or not item.text.strip() or (self.finals and not item.final):
+            return
+        if item.utterance > self._newest:
+            self._newest = item.utterance
+            self._waiting.append(Stretch(item.utterance, item.end_ms))
+            self._more.set()
+        elif self._waiting and self._waiting[-1].utterance == item.utterance:
+            self._waiting[-1].end_ms = item.end_ms
+
+    async def next(self) -> Stretch:
+        """What is spoken now. Sound may come a moment before its text; without one, it is more of the last."""
+        if not self._waiting:
+            self._more = anyio.Event()
+            with anyio.move_on_after(TEXT_WAIT_S):
+                await self._more.wait()
+        if self._waiting:
+            self._last = self._waiting.popleft()
+        return self._last
+
+
+@define(kw_only=True)
+class Note:
+    """Passes everything on, and notes which texts are spoken next."""
+
+    order: Order
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(TEXT)}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": TEXT}
+
+    def feed(self, item: Text) -> Iterator[Item]:
+        self.order.note(item)
+        yield item
+
+    def flush(self) -> Iterator[Item]:
+        yield from ()
+
+
+@define(kw_only=True)
+class Shown:
+    """Shows a translation. `before`: the utterances there were when its graph began to count, if it counts."""
+
+    floor: Floor
+    language: str
+    order: Order
+    before: int = 0
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(TEXT)}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for item in inbox:
+            numbered = self.floor.numbered(item, self.before) if isinstance(item, Text) else item
+            self.order.note(numbered)
+            self.floor.show(self.language, numbered)
+
+
+@define(kw_only=True)
+class Spoken:
+    """Lets a translation be heard."""
+
+    floor: Floor
+    language: str
+    order: Order
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        stretch: Stretch | None = None
+        async for item in inbox:
+            if isinstance(item, Audio):
+                stretch = stretch or await self.order.next()
+                self.floor.speak(self.language, item, stretch)
+            elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END and stretch is not None:
+                self.floor.room.silence(self.language, stretch.utterance)
+                stretch = None
+        if stretch is not None:
+            self.floor.room.silence(self.language, stretch.utterance)

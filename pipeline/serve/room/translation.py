@@ -1,0 +1,107 @@
+"""One language of a room at work: a small graph that is fed with what was said, started when somebody wants it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import anyio
+from attrs import define, field
+
+from pipeline.channels import Channel
+from pipeline.graph import Graph
+from pipeline.runner import Execution
+from pipeline.serve.interpretation import seated
+from pipeline.serve.room.floor import Feed, Floor
+from pipeline.serve.room.operator import GRAPHS
+from pipeline.serve.room.parts import Fed, Note, Order, Shown, Spoken
+from pipeline.serve.room.tongues import Key, Tongues
+from pipeline.serve.service import Service
+from pipeline.stage import StageError
+from stages.room.wire import Progress
+
+__all__ = ["Translation"]
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+RETRY_MOST_S = 300.0
+"""A language that could not be started is tried again after ten seconds, then after twice as long, up to this."""
+
+
+@define(eq=False)
+class Translation:
+    """Captions of a language, or its voice. What comes from when it is made on is waiting when it has loaded."""
+
+    key: Key
+    floor: Floor
+    tongues: Tongues
+    service: Service
+    failures: int = 0
+    """How often it has failed before."""
+    idle_since: float | None = field(init=False, default=None)
+    execution: Execution | None = field(init=False, default=None)
+    over: bool = field(init=False, default=False)
+    retry_at: float = field(init=False, default=0.0)
+    _feed: Feed = field(init=False)
+    _channel: Channel = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        language, caps = self.tongues.reads(self.key)
+        self._feed = self.floor.sound if language is None else self.floor.texts(language)
+        self._channel = self._feed.open(str(self.key), caps)
+
+    @property
+    def ending(self) -> bool:
+        return self._channel not in self._feed.channels
+
+    def end(self) -> None:
+        """Nothing more comes for it: what it has is still told."""
+        self._feed.close(self._channel)
+
+    async def run(self) -> None:
+        """Until it is ended and all is told. Raises nothing but cancellation: a failure is told."""
+        try:
+            self._tell("preparing")
+            await self.service.engine.load(self.tongues.session(self.key))
+            self.execution = seated(Execution(self._graph()), self.service.turns.seat(self))
+            self._tell("ready")
+            with self.service.watched.running(f"{GRAPHS}{self.key}", self.execution):
+                await self.execution.run()
+            self.floor.room.board.progress.pop(self.key.language, None)
+        except StageError as error:
+            log.error("%s: %s", self.key, error)
+            self._fail(str(error))
+        except Exception:
+            log.exception("%s failed", self.key)
+            self._fail("something went wrong; it is tried again")
+        finally:
+            self.over = True
+            self.end()
+            self._channel.dispose()
+
+    def _graph(self) -> Graph:
+        graph, order = Graph(str(self.key)), Order(finals=self.tongues.apart)
+        graph.add("fed", Fed(channel=self._channel))
+        if self.key.kind == "voice":
+            graph.add("noted", Note(order=order), reads="fed")
+        language, _ = self.tongues.reads(self.key)
+        before = self.floor.utterance if language is None else 0
+        outputs = self.tongues.make(graph, self.key)
+        if "text" in outputs:
+            shown = Shown(floor=self.floor, language=self.key.language, order=order, before=before)
+            graph.add("shown", shown, reads=outputs["text"])
+        if "audio" in outputs:
+            spoken = Spoken(floor=self.floor, language=self.key.language, order=order)
+            graph.add("spoken", spoken, reads=outputs["audio"])
+        return graph
+
+    def _fail(self, message: str) -> None:
+        self.failures += 1
+        wait_s = min(RETRY_MOST_S, RETRY_S * 2 ** (self.failures - 1))
+        self.retry_at = anyio.current_time() + wait_s
+        self.floor.room.tell(Progress(self.key.language, "failed", message))
+
+    def _tell(self, stage: Literal["preparing", "ready"]) -> None:
+        if self.key.kind == "captions":
+            self.floor.room.tell(Progress(self.key.language, stage))

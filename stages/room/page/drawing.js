@@ -1,0 +1,177 @@
+/** A running graph as a picture: drawn once, then only its words and colours change. Built of nodes, never of markup. */
+
+import { BOX, layers } from "/room-assets/layers.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const ROOM = 15;
+const ASIDE = 25; // for what is written beside the outermost lines
+const LONGEST = 30;
+const FULL_S = 2;
+
+/** What a stage does, in a word, and the class it is painted with. */
+export function doing({ state, busy, waits_for: waits }) {
+  if (state === "failed") return ["failed", "failed"];
+  if (state !== "running") return [state || "over", "over"];
+  if (busy) return ["busy", "busy"];
+  if (waits === "room") return ["held up", "room"];
+  return ["waiting", "input"];
+}
+
+export class Drawing {
+  #figure;
+  #title;
+  #facts;
+  #shape = "";
+  #stages = new Map();
+  #edges = new Map();
+
+  constructor(name) {
+    this.#figure = make("figure", "graph");
+    const caption = make("figcaption");
+    this.#title = document.createTextNode(name);
+    this.#facts = make("span");
+    caption.append(this.#title, this.#facts);
+    this.#figure.append(caption);
+  }
+
+  get element() {
+    return this.#figure;
+  }
+
+  /** Show this snapshot of the graph. */
+  show(graph) {
+    const shape = JSON.stringify([graph.stages.map((stage) => stage.name), graph.edges.map((edge) => [edge.name, edge.producer, edge.consumer])]);
+    if (shape !== this.#shape) this.#draw(graph);
+    this.#shape = shape;
+    say(this.#facts, [graph.state, graph.done_s > 0 ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
+    for (const stage of graph.stages) this.#showStage(stage);
+    for (const edge of graph.edges) this.#showEdge(edge);
+  }
+
+  #draw(graph) {
+    this.#figure.querySelector("svg")?.remove();
+    this.#stages.clear();
+    this.#edges.clear();
+    const names = graph.stages.map((stage) => stage.name);
+    const known = new Set(names);
+    const edges = graph.edges.filter((edge) => known.has(edge.producer) && known.has(edge.consumer));
+    const { width, height, boxes, lines } = layers(names, edges.map((edge) => [edge.producer, edge.consumer]));
+    const whole = width + 2 * (ROOM + ASIDE);
+    const svg = draw("svg", { width: whole, height: height + 2 * ROOM, viewBox: `${-ROOM - ASIDE} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
+    const title = draw("title");
+    title.textContent = `The graph ${this.#title.data}: ${names.join(", ")}`;
+    svg.append(title);
+    const labels = edges.map((edge, i) => {
+      const [line, label] = this.#edge(edge, lines[i]);
+      svg.append(line);
+      return label;
+    });
+    svg.append(...labels); // above all lines
+    for (const stage of graph.stages) svg.append(this.#stage(stage, boxes.get(stage.name)));
+    this.#figure.append(svg);
+  }
+
+  #stage(stage, { x, y }) {
+    const group = draw("g", { class: "stage", transform: `translate(${x} ${y})` });
+    const name = draw("text", { class: "name", x: 12, y: 22 });
+    name.textContent = short(stage.name, 18);
+    const kind = draw("text", { class: "kind", x: 12, y: 38 });
+    kind.textContent = stage.name === stage.kind ? "" : short(stage.kind, 24);
+    const chip = draw("text", { class: "chip", x: BOX.width - 12, y: 22 });
+    const told = draw("text", { class: "told", x: 12, y: stage.name === stage.kind ? 42 : 54 });
+    const tip = draw("title");
+    group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }), name, kind, chip, told, tip);
+    this.#stages.set(stage.name, { group, chip, told, tip });
+    return group;
+  }
+
+  #edge(edge, points) {
+    const line = draw("g", { class: "edge" });
+    const words = draw("g", { class: "edge" });
+    const from = points[0];
+    const to = points.at(-1);
+    const path = [`M${from.x} ${from.y}`];
+    for (let i = 1; i < points.length; i += 1) {
+      const [a, b] = [points[i - 1], points[i]];
+      const middle = (a.y + b.y) / 2;
+      path.push(a.x === b.x ? `L${b.x} ${b.y}` : `C${a.x} ${middle} ${b.x} ${middle} ${b.x} ${b.y}`);
+    }
+    const label = draw("text", { x: (from.x + points[1].x) / 2 + 8, y: (from.y + points[1].y) / 2 - 2 });
+    const lost = draw("text", { class: "lost", x: (from.x + points[1].x) / 2 + 8, y: (from.y + points[1].y) / 2 + 13 });
+    const tip = draw("title");
+    tip.textContent = edge.name;
+    line.append(
+      draw("path", { d: path.join("") }),
+      draw("path", { class: "head", d: `M${to.x - 4.5} ${to.y - 8}L${to.x} ${to.y}L${to.x + 4.5} ${to.y - 8}z` }),
+      tip,
+    );
+    words.append(label, lost);
+    this.#edges.set(edge.name, { line, label, lost, tip });
+    return [line, words];
+  }
+
+  #showStage(stage) {
+    const place = this.#stages.get(stage.name);
+    const [word, look] = doing(stage);
+    place.group.setAttribute("class", `stage ${look}`);
+    say(place.chip, word);
+    const counts = Object.entries({ ...stage.losses, ...stage.counts }).filter(([, count]) => count).map(([what, count]) => `${what} ${count}`);
+    say(place.told, short(stage.status || counts.join(" · "), LONGEST));
+    say(place.tip, [`${stage.name} (${stage.kind}): ${word}`, stage.status, ...counts].filter(Boolean).join("\n"));
+  }
+
+  #showEdge(edge) {
+    const place = this.#edges.get(edge.name);
+    if (!place) return;
+    const moving = edge.rate_x > 0.02;
+    const full = edge.queue_s >= FULL_S;
+    place.line.setAttribute("class", ["edge", edge.fused && "fused", moving && "moving", full && "full"].filter(Boolean).join(" "));
+    say(place.label, edge.fused ? "" : facts(edge).join(" · "));
+    const lost = [edge.dropped_s > 0 && seconds(edge.dropped_s), edge.texts_dropped > 0 && count(edge.texts_dropped, "text")].filter(Boolean);
+    say(place.lost, lost.length ? `dropped ${lost.join(", ")}` : "");
+    say(place.tip, [edge.name, ...facts(edge), `at most ${seconds(edge.peak_queue_s)} queued`, `when full: ${edge.policy}`].join("\n"));
+  }
+}
+
+/** What there is to say of an edge: its queue, its rate, its texts. */
+export function facts(edge) {
+  const found = [];
+  const sounds = edge.sent_s > 0 || edge.queue_s > 0 || edge.rate_x > 0;
+  if (sounds) found.push(`${(edge.queue_s ?? 0).toFixed(1)} s queued`, `${(edge.rate_x ?? 0).toFixed(2)}×`);
+  if (edge.texts > 0 || edge.texts_waiting > 0) found.push(count(edge.texts ?? 0, "text"));
+  if (edge.texts_waiting > 0) found.push(`${edge.texts_waiting} waiting`);
+  return found.length ? found : ["idle"];
+}
+
+export function seconds(value) {
+  if (!Number.isFinite(value)) return "–";
+  const whole = Math.floor(value);
+  if (whole < 60) return `${value.toFixed(1)} s`;
+  const [minutes, rest] = [Math.floor(whole / 60), String(whole % 60).padStart(2, "0")];
+  return minutes < 60 ? `${minutes}:${rest} min` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest} h`;
+}
+
+export function count(number, word) {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+export function make(tag, look = "", text = "") {
+  const element = document.createElement(tag);
+  if (look) element.className = look;
+  if (text) element.textContent = text;
+  return element;
+}
+
+export function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
+function short(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+function draw(tag, attributes = {}) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}

@@ -1,0 +1,79 @@
+"""What whoever runs a room sees: graphs, lag, listeners, and the ledger of what has ended."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.serve.room.hall import Settings
+from pipeline.serve.room.lag import Lag
+from stages.translate.realtime.events import TranscriptCompleted
+from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
+from tests.serve_client import client
+from tests.serve_server import SECOND, http, ramp
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_operator_sees_everything_that_goes_on() -> None:
+    settings = Settings(source="en-us", languages=("pt-br",), grace_s=0.0)
+    async with room(settings) as running, client(running.base_url, f"{ROOM}/watch-socket") as connected:
+        operator = Listener(connected.connection)
+        await operator.say(key=KEYS.operator)
+        assert (await operator.find("snapshot"))["state"] == "waiting"
+        async with listener(running, "pt-br", voice="pt-br") as maria:
+            await maria.find("ready")
+            async with speaker(running) as pastor:
+                await pastor.say(ramp(2 * SECOND))
+                await pastor.find(TranscriptCompleted)
+                await maria.find("voice", event="end")
+                seen = await operator.find("snapshot", state="live")
+                while not seen["lag"]["heard"]["n"]:
+                    seen = await operator.find("snapshot")
+        graphs = {graph["name"]: graph for graph in seen["graphs"]}
+        assert list(graphs) == ["pt-br captions", "recognition"]
+        assert {stage["name"] for stage in graphs["pt-br captions"]["stages"]} >= {"fed", "shown", "spoken"}
+        assert {edge["producer"] for edge in graphs["recognition"]["edges"]} >= {"ears"}
+        assert seen["lag"]["shown"]["n"] == 2
+        assert 0 <= seen["lag"]["heard"]["p50_s"] <= seen["lag"]["heard"]["p95_s"] < 5
+        assert seen["listeners"] == {"pt-br": {"count": 1, "voices": 1, "dropped_s": 0.0}}
+        assert [each["state"] for each in seen["sessions"]] == ["live"]
+        ledger = await operator.find("ledger")
+        assert ledger["graph"] == "pt-br captions"
+        assert ledger["report"]["balanced"]
+        assert not ledger["report"]["lost"]
+        assert "canary" not in json.dumps(operator.told)
+        _, figures = await http(running, "GET /metrics")
+        for line in ('room_lag_seconds{quantile="0.95",until="heard"}', 'room_listeners{language="pt-br"} 0.0'):
+            assert f"dragoman_{line}" in figures
+
+
+@pytest.mark.parametrize("hello", [{"key": KEYS.speaker}, {"key": "x"}, {"key": 7}, {}, {"type": "choose"}])
+async def test_only_the_operators_key_lets_watch(hello: dict[str, object]) -> None:
+    async with room() as running, client(running.base_url, f"{ROOM}/watch-socket") as connected:
+        stranger = Listener(connected.connection)
+        await connected.connection.send(json.dumps({"type": "hello", **hello}))
+        assert (await stranger.next())["code"] == "invalid_api_key"  # type: ignore[call-overload]
+        assert await stranger.closed() == 1008
+
+
+async def test_a_page_of_another_site_cannot_watch_even_with_the_key() -> None:
+    headers = {"origin": "https://elsewhere.example"}
+    async with (
+        room() as running,
+        client(running.base_url, f"{ROOM}/watch-socket", additional_headers=headers) as connected,
+    ):
+        stranger = Listener(connected.connection)
+        assert (await stranger.next())["code"] == "foreign_origin"  # type: ignore[call-overload]
+        assert await stranger.closed() == 1008
+
+
+def test_lag_is_that_of_the_last_minutes() -> None:
+    lag = Lag(window_s=10.0)
+    assert lag.summary(0.0) == {"n": 0, "p50_s": None, "p95_s": None}
+    for number in range(1, 101):
+        lag.add(number / 100, now=0.0)
+    assert lag.summary(5.0) == {"n": 100, "p50_s": 0.51, "p95_s": 0.96}
+    lag.add(-1.0, now=9.0)
+    assert lag.summary(15.0) == {"n": 1, "p50_s": 0.0, "p95_s": 0.0}

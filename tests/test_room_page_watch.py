@@ -1,0 +1,214 @@
+"""The operator's page in a real browser, against a server that does what the test says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import chromium, opened
+from tests.page_server import Peer, Rooms, rooms
+from tests.test_room_page_listen import HOSTILE
+
+DESKTOP = {"width": 1366, "height": 768}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Rooms]:
+    with rooms() as house:
+        yield house
+
+
+@pytest.fixture
+def server(house: Rooms) -> Rooms:
+    house.forget()
+    return house
+
+
+def stage(name: str, **changes: Any) -> dict[str, Any]:
+    whole = {"name": name, "kind": "mt", "task": name, "state": "running", "busy": False, "waits_for": "input"}
+    return {**whole, "status": "", "counts": {}, "losses": {}, **changes}
+
+
+def edge(producer: str, consumer: str, **changes: Any) -> dict[str, Any]:
+    ends = {"name": f"{producer} -> {consumer}", "producer": producer, "port": "*", "consumer": consumer}
+    figures = {"sent_s": 9.0, "queue_s": 0.4, "peak_queue_s": 1.0, "dropped_s": 0.0, "rate_x": 1.0}
+    texts = {"texts": 0, "texts_waiting": 0, "texts_dropped": 0}
+    return {**ends, **figures, **texts, "policy": "block", "fused": False, "tap": False, **changes}
+
+
+def snapshot(**changes: Any) -> dict[str, Any]:
+    stages = [stage("talk", kind="speaker"), stage("ears", kind="asr", busy=True, waits_for=""), stage("room")]
+    edges = [
+        edge("talk", "ears", queue_s=2.5, dropped_s=1.5),
+        edge("ears", "room", sent_s=0, rate_x=0, queue_s=0, texts=7),
+    ]
+    graph = {"name": "recognition", "state": "running", "at_s": 65.0, "done_s": 64.0, "total_s": None}
+    whole = {
+        "at_s": 65.0,
+        "state": "live",
+        "graphs": [{**graph, "stages": stages, "edges": edges, "texts": []}],
+        "lag": {"shown": {"n": 12, "p50_s": 1.23, "p95_s": 2.0}, "heard": {"n": 0, "p50_s": None, "p95_s": None}},
+        "listeners": {
+            "pt-br": {"count": 30, "voices": 4, "dropped_s": 0.5},
+            "en-us": {"count": 12, "voices": 0, "dropped_s": 0},
+        },
+        "sessions": [{"name": "s-1", "state": "live", "since_s": 64.0}],
+    }
+    return {"type": "snapshot", **whole, **changes}
+
+
+def watching(page: Page, server: Rooms) -> Peer:
+    peer = server.peer()
+    assert peer.hear() == {"type": "hello", "key": "operator"}
+    return peer
+
+
+def card(page: Page, name: str) -> str:
+    return page.locator(f"#card-{name}").inner_text().replace("\n", " ")
+
+
+def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/sunday/watch?key=operator", viewport=DESKTOP) as page:
+        peer = watching(page, server)
+        peer.say(snapshot())
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#title")).to_have_text("sunday")
+        stages = page.locator(".graph .stage")
+        expect(stages).to_have_count(3)
+        expect(stages.nth(0).locator(".chip")).to_have_text("waiting")
+        expect(stages.nth(1).locator(".chip")).to_have_text("busy")
+        expect(page.locator(".edge text").nth(0)).to_have_text("2.5 s queued · 1.00×")
+        expect(page.locator(".edge text.lost").nth(0)).to_have_text("dropped 1.5 s")
+        expect(page.locator(".edge text").nth(2)).to_have_text("7 texts")
+        assert card(page, "shown") == "From spoken to shown 1.2 s p50 · p95 2.0 s · of 12"
+        assert card(page, "heard") == "From spoken to heard – nothing yet"
+        assert card(page, "listeners") == "Listeners 42 2 languages · 4 hear the voice"
+        assert card(page, "lost") == "Lost 2.0 s 1.5 s in graphs, 0.5 s at slow phones"
+        expect(page.locator("#languages tr")).to_have_text(
+            [re.compile("Language"), re.compile("pt-br304"), re.compile("en-us12")]
+        )
+        expect(page.locator("#sessions td").first).to_have_text("s-1")
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        before = stages.nth(1).element_handle()
+        after = snapshot()
+        after["graphs"][0]["stages"][1] |= {"busy": False, "waits_for": "room"}
+        peer.say(after)
+        expect(stages.nth(1).locator(".chip")).to_have_text("held up")
+        assert before is not None
+        assert before.evaluate("element => element.isConnected")  # only its words have changed
+        peer.say(snapshot(graphs=[]))
+        expect(page.locator(".graph")).to_have_count(0)
+        expect(page.locator("#no-graph")).to_be_visible()
+
+
+def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
+    line = {
+        "name": "talk -> ears",
+        "sent": 48_000,
+        "received": 24_000,
+        "dropped": 24_000,
+        "declined": 0,
+        "in_flight": 0,
+    }
+    line |= {"rate_hz": 24_000, "texts": 3, "texts_dropped": 0, "peak_queue_s": 1.0, "tap": False}
+    report = {
+        "media_s": 2.0,
+        "wall_s": 2.5,
+        "balanced": True,
+        "lost": {"talk -> ears: drop_oldest": 24_000},
+        "edges": [line],
+    }
+    with opened(browser, f"{server.url}/r/one/watch?key=operator", viewport=DESKTOP) as page:
+        peer = watching(page, server)
+        expect(page.locator("#ledger-section")).to_be_hidden()
+        peer.say({"type": "ledger", "graph": "recognition", "report": report})
+        expect(page.locator(".ledger p")).to_contain_text(
+            "every frame is accounted for · lost: talk -> ears: drop_oldest 24000"
+        )
+        expect(page.locator(".ledger td")).to_have_text(
+            ["talk -> ears", "2.0 s", "1.0 s", "1.0 s", "0.0 s", "0.0 s", "3", "0", "1.0 s"]
+        )
+
+
+def test_names_are_never_markup(browser: Browser, server: Rooms) -> None:
+    stages = [stage(HOSTILE, kind=HOSTILE, status=HOSTILE, counts={HOSTILE: 1})]
+    graph = {**snapshot()["graphs"][0], "name": HOSTILE, "stages": stages, "edges": []}
+    with opened(browser, f"{server.url}/r/two/watch?key=operator", viewport=DESKTOP) as page:
+        peer = watching(page, server)
+        listeners = {HOSTILE: {"count": 1, "voices": 0, "dropped_s": 0}}
+        peer.say(
+            snapshot(
+                graphs=[graph], listeners=listeners, sessions=[{"name": HOSTILE, "state": "live", "since_s": 1}]
+            )
+        )
+        expect(page.locator(".stage")).to_have_count(1)
+        assert page.locator("#sessions td").first.text_content() == HOSTILE
+        assert page.locator("img, foreignObject").count() == 0
+        assert page.evaluate("() => window.broken") is None
+
+
+def test_who_has_another_key_is_told(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/three/watch?key=operator") as page:
+        peer = watching(page, server)
+        peer.say({"type": "error", "code": "invalid_api_key", "message": "this is not the operator's key"})
+        peer.close(1008)
+        expect(page.locator("#notices")).to_contain_text("This is not the operator's link")
+    with opened(browser, f"{server.url}/r/three/watch") as page:
+        expect(page.locator("#notices")).to_contain_text("This is not the operator's link")
+
+
+def test_it_comes_back(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/four/watch?key=operator") as page:
+        peer = watching(page, server)
+        peer.say(snapshot())
+        expect(page.locator(".stage")).to_have_count(3)
+        peer.close(1001)
+        expect(page.locator("#notices")).to_contain_text("What is shown is from before")
+        watching(page, server).say(snapshot())
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#notices .notice")).to_have_count(0)
+
+
+LAYERS = """async () => {
+  const {layers, BOX} = await import("/room-assets/layers.js");
+  let seed = 7;
+  const random = n => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+  const wrong = [];
+  for (let round = 0; round < 400; round += 1) {
+    const names = Array.from({length: 1 + random(12)}, (_, i) => `s${i}`);
+    const edges = [];
+    for (let i = 0; i < random(20); i += 1) {
+      const [a, b] = [random(names.length), random(names.length)];
+      if (a < b) edges.push([names[a], names[b]]);
+    }
+    const {width, height, boxes, lines} = layers(names, edges);
+    const places = [...boxes.values()];
+    const apart = (one, other) => one === other
+      || Math.abs(one.y - other.y) >= BOX.height || Math.abs(one.x - other.x) >= BOX.width;
+    const inside = ({x, y}) => x >= -0.01 && y >= 0 && x + BOX.width <= width + 0.01 && y + BOX.height <= height;
+    const hits = point => places.some(({x, y}) => point.x > x && point.x < x + BOX.width
+      && point.y >= y && point.y <= y + BOX.height);
+    const joins = (line, [from, to]) => line[0].y === boxes.get(from).y + BOX.height
+      && line.at(-1).y === boxes.get(to).y && line.every((point, i) => !i || point.y >= line[i - 1].y);
+    const ok = boxes.size === names.length && lines.length === edges.length && places.every(inside)
+      && places.every(one => places.every(other => apart(one, other)))
+      && lines.every((line, i) => joins(line, edges[i]) && !line.slice(1, -1).some(hits));
+    if (!ok) wrong.push({names, edges});
+  }
+  return wrong;
+}"""
+
+
+def test_boxes_stand_apart_and_below_what_feeds_them(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/five/watch") as page:
+        assert page.evaluate(LAYERS) == []
