@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ import soundfile
 from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.load import load_file
+from pipeline.plan import make_plan
 from pipeline.runner import run
 from pipeline.stage import StageError
 from stages import KINDS
@@ -116,6 +118,18 @@ def test_live_captions_are_posted_and_in_a_file(tmp_path: Path, monkeypatch: pyt
     assert [post.number for post in service.posts()] == [1, 2]
     assert [cue.lines for cue in parse(live)] == [("[pt-br] utterance 1, 2.0 s",), ("[pt-br] utterance 2, 0.5 s",)]
     assert CANARY not in repr(report)
+
+
+def test_in_a_call_between_rooms_each_side_is_guarded_against_what_is_played_there() -> None:
+    devices = {"mic_here": 1, "speaker_here": 2, "mic_there": 3, "speaker_there": 4}
+    stages: dict[str, Any] = {
+        name: node.stage for name, node in make_plan(loaded("live-call", **devices, engine="echo")).nodes.items()
+    }
+    for side, other in (("here", "there"), ("there", "here")):
+        guard = stages[f"to-{other}/guard"]
+        guard.meet(stages)
+        assert (guard.speaker, guard.microphone) == (f"speaker-{side}", f"mic-{side}")
+        assert stages[f"speaker-{side}"].played is guard._gate.played
 
 
 @pytest.mark.anyio
