@@ -4,7 +4,7 @@ What was heard is judged in steps of 100 ms, by windows of 1.5 s that end with e
 speech where seven of the fifteen windows that it lies in are like what was played, at the same delay; a likeness
 by chance has another delay in each. Where somebody else is heard at the same time, what is nearby is left alone.
 
-Measured on 60 scenes of 16 s each (`python -m benchmarks.echo_guard`), with speech of Kokoro, hibari and recordings
+Measured on 60 scenes of 16 s (`python -m benchmarks.echo_guard`), with speech of Kokoro, hibari and recordings
 in ten languages, through loudspeakers of laptops (150-400 Hz to 3-7 kHz), rooms (0.15-0.6 s), 60-400 ms of delay,
 -6 to -30 dB, and noise at -65 to -52 dB of full scale; of the time in which one of both is loud:
 
