@@ -150,4 +150,5 @@ async def test_the_terminal_is_restored_before_the_process_is_torn_down(
     for number in (1, 2, 3):
         interrupts.count = number
         interrupts._obey()
+    await execution.run()  # cancelled, it only closes what it holds
     assert told == ["restored", Exit.INTERRUPTED]
