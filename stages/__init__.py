@@ -45,6 +45,7 @@ BUILT_IN: Mapping[str, str] = {
     "post_captions": "stages.post_captions:PostCaptions",
     "jsonl": "stages.jsonl:Jsonl",
     "console": "stages.console:Console",
+    "room": "stages.room.sink:RoomSink",
     "tap": "stages.tap:Tap",
 }
 

@@ -394,7 +394,9 @@ class Hall:
             for tag in sorted({*captions, *voices, *dropped})
         }
         return {
+            "title": self.room.board.title,
             "state": self.room.board.state,
+            "people": len(self.room.listeners),
             "lag": self.floor.lag(now),
             "listeners": listeners,
             "sessions": [] if self.speaker is None else [self.speaker.figures(now)],

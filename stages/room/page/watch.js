@@ -29,6 +29,10 @@ const takes = {
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
+    if (snapshot.title) {
+      say(at("title"), snapshot.title);
+      document.title = snapshot.title;
+    }
     showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => FIRST.test(other.name) - FIRST.test(one.name)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
@@ -66,13 +70,14 @@ function showGraphs(graphs) {
 
 // --- figures
 
-function showCards({ lag = {}, listeners = {}, graphs = [] }) {
+function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   const all = Object.values(listeners);
   const sum = (name) => all.reduce((total, each) => total + (each[name] ?? 0), 0);
   const droppedS = graphs.flatMap((graph) => graph.edges).reduce((total, edge) => total + (edge.tap ? 0 : (edge.dropped_s ?? 0)), 0);
   card("shown", "From spoken to shown", ...lagOf(lag.shown));
   card("heard", "From spoken to heard", ...lagOf(lag.heard));
-  card("listeners", "Listeners", String(sum("count")), `${count(all.length, "language")} · ${sum("voices")} hear the voice`);
+  // Who reads two languages is still one person.
+  card("listeners", "Listeners", String(people ?? sum("count")), `${count(all.length, "language")} · ${sum("voices")} hear the voice`);
   const lostS = droppedS + sum("dropped_s");
   card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} in graphs, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
 }
