@@ -14,7 +14,7 @@ from pipeline.items import Item
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.chunk import block_frames
 from stages.devices.listening import Listening, listening
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import Device, check, find
 from stages.devices.retry import Retry
 from stages.devices.track import Track
@@ -44,7 +44,7 @@ class Microphone:
     channels: int = option(1, help="number of channels", check=between(1, 64))
     block_ms: float = option(50, help="length of a block in milliseconds", check=between(5, 1000, "ms"))
     latency_ms: float = option(
-        DEFAULT_LATENCY_MS,
+        INPUT_LATENCY_MS,
         help="how much the device may hold before it hands it over; less is lost more easily on a busy machine",
         check=between(1, 2000, "ms"),
     )
@@ -129,8 +129,6 @@ class Microphone:
             except DeviceLost as lost:
                 if self.when_lost == "fail":
                     raise StageError(f"the microphone {device.name!r} is lost: {lost}") from None
-                self._tally.times_lost += 1
-                self._retry.begin(f"microphone {device.name!r}", str(lost))
             except StageError as closed:
                 if not self._retry.trying:
                     raise
@@ -160,6 +158,11 @@ class Microphone:
             track.open(ear.timing, closed=self._paused)
             try:
                 await self._send_on(ear, track, frames, outbox)
+            except DeviceLost as lost:
+                self._tally.times_lost += 1
+                if self.when_lost == "reopen":
+                    self._retry.begin(f"microphone {device.name!r}", str(lost))
+                raise
             finally:
                 self._ear = None
                 self._tally = self._tally.with_ear(ear)

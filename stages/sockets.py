@@ -289,6 +289,14 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
                 self.counted = False
                 what.leave()
 
+    over = trio.Event()
+
+    async def serve_to_the_end(task_status: trio.TaskStatus[Any]) -> None:
+        try:
+            await start(task_status=task_status)
+        finally:
+            over.set()
+
     async with trio.open_nursery() as nursery:
         start = partial(
             serve,
@@ -297,13 +305,16 @@ async def _trio(listener: socket.socket, what: Listener, ssl: tls.SSLContext | N
             create_connection=Counted,
             **_arguments(what, ssl),
         )
-        server = await nursery.start(start)
+        server = await nursery.start(serve_to_the_end)
         try:
             yield
         finally:
-            # Handlers that were cancelled from outside do not report back: nobody waits for them for ever.
             with anyio.move_on_after(2 * CLOSING_S, shield=True):
-                await server.aclose()
+                async with trio.open_nursery() as closing:
+                    closing.start_soon(server.aclose)
+                    # Cancelled from outside, `aclose` would wait for ever: nobody tells it that all has ended.
+                    await over.wait()
+                    closing.cancel_scope.cancel()
             nursery.cancel_scope.cancel()
 
 

@@ -12,7 +12,7 @@ from attrs import define, field
 from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost
 from stages.devices.playing import Playing, playing
 from stages.devices.portaudio import Device, find, takes
 from stages.devices.retry import Retry
@@ -67,6 +67,7 @@ class Speaker:
     _room: _Bell = field(init=False, factory=lambda: _Bell())
     _retry: Retry = field(init=False, factory=Retry)
     _starved: int = field(init=False, default=0)
+    _underflows: int = field(init=False, default=0)
     _unsounded: int = field(init=False, default=0)
     _cut_off: int = field(init=False, default=0)
     _times_lost: int = field(init=False, default=0)
@@ -97,6 +98,7 @@ class Speaker:
         return {
             **(self._speech.counts() if self._speech is not None else {}),
             "frames of silence because the machine was busy": self._starved,
+            "underruns inside the device": self._underflows,
             "times the device was lost": self._times_lost,
         }
 
@@ -156,8 +158,6 @@ class Speaker:
             except DeviceLost as lost:
                 if self.when_lost == "fail":
                     raise StageError(f"the speaker {device.name!r} is lost: {lost}") from None
-                self._times_lost += 1
-                self._retry.begin(f"speaker {device.name!r}", str(lost))
             except StageError as closed:
                 if not self._retry.trying:
                     raise
@@ -175,18 +175,22 @@ class Speaker:
     async def _play_on(self, device: Device, speech: Speech) -> None:
         """Keep the device's ring filled until all is played. Raises: DeviceLost."""
         heard = None if self.played is None else self._note
-        async with playing(device, speech.rate, speech.ring, DEFAULT_LATENCY_MS / 1000, heard) as mouth:
+        async with playing(device, speech.rate, speech.ring, OUTPUT_LATENCY_MS / 1000, heard) as mouth:
             self._retry.end()
             try:
                 await self._pump(mouth, speech)
-            except DeviceLost:
+            except DeviceLost as lost:
+                self._times_lost += 1
                 self._unsounded += mouth.unsounded
+                if self.when_lost == "reopen":
+                    self._retry.begin(f"speaker {device.name!r}", str(lost))
                 raise
             except anyio.get_cancelled_exc_class():
                 await mouth.fade_out()
                 raise
             finally:
                 self._starved += mouth.starved
+                self._underflows += mouth.underflows
 
     async def _pump(self, mouth: Playing, speech: Speech) -> None:
         while not speech.playout.drained:

@@ -91,6 +91,10 @@ class Vad:
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {"out": AudioCaps(RATE, 1)}
 
+    def probe(self) -> None:
+        """Load the model, which takes a while, in which a microphone would not be listened to."""
+        self._model = self._model or Silero.load()
+
     @property
     def speaking(self) -> bool:
         """Whether an utterance is going on, in what it was fed so far."""

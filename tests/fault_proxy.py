@@ -59,6 +59,8 @@ class FaultProxy:
     """Cut the latest connection once so much has gone up; then never again, unless it is set again."""
     refusing: bool = False
     """New connections are reset at once."""
+    refused: int = field(init=False, default=0)
+    """How many were."""
     lines: list[Line] = field(factory=list)
     _flowing: anyio.Event = field(init=False, factory=opened)
 
@@ -92,6 +94,7 @@ class FaultProxy:
     async def _serve(self, client: SocketStream) -> None:
         async with client:
             if self.refusing:
+                self.refused += 1
                 linger_not(client)
                 return
             async with await anyio.connect_tcp("127.0.0.1", self.target_port) as server:

@@ -28,6 +28,8 @@ __all__ = ["MIC", "RATE", "SPEAKER", "Pulse", "needs_devices", "pulse", "wait_un
 
 MIC, SPEAKER = "room_in", "room_out"
 RATE = 48000
+AWAKE_BYTES = 8000
+"""Half a second of 8 kHz."""
 ROOT = Path(__file__).parents[1]
 
 ALSA = """
@@ -67,14 +69,22 @@ class Pulse:
     _running: list[subprocess.Popen[bytes]] = field(factory=list)
     _modules: dict[str, str] = field(factory=dict)
 
-    def plug(self, sink: str) -> None:
-        """Have a sink of 48 kHz mono. A client keeps it awake: asleep, it serves nobody for up to two seconds."""
-        told = self.control("load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}", "channels=1")
-        self._modules[sink] = told.strip()
-        path = self.home / f"{len(self._running)}.awake"
-        with path.open("wb") as out:
-            self.start("parec", "--latency-msec=10", "--rate=8000", "--channels=1", "-d", f"{sink}.monitor", stdout=out)
-        wait_until(lambda: path.stat().st_size > 0)
+    def plug(self, *sinks: str) -> None:
+        """Have these sinks, of 48 kHz mono, and a client for each that keeps it awake.
+
+        Asleep, a null sink serves nobody for up to two seconds; while it wakes up, it repeats itself.
+        """
+        paths = []
+        for sink in sinks:
+            told = self.control(
+                "load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}", "channels=1"
+            )
+            self._modules[sink] = told.strip()
+            paths.append(self.home / f"{len(self._running)}.awake")
+            form = ("--latency-msec=10", "--rate=8000", "--channels=1")
+            with paths[-1].open("wb") as out:
+                self.start("parec", *form, "-d", f"{sink}.monitor", stdout=out)
+        wait_until(lambda: all(path.stat().st_size > AWAKE_BYTES for path in paths))
 
     def unplug(self, sink: str) -> None:
         self.control("unload-module", self._modules.pop(sink))
@@ -100,7 +110,7 @@ class Pulse:
         path = self.home / f"{len(self._running)}.raw"
         path.write_bytes(samples.astype("<i2").tobytes())
         form = ("--raw", "--format=s16le", f"--rate={rate}", "--channels=1")
-        return self.start("pacat", "--playback", "--latency-msec=50", "-d", sink, *form, str(path))
+        return self.start("pacat", "--playback", "--latency-msec=1000", "-d", sink, *form, str(path))
 
     @contextmanager
     def recorded(self, sink: str, rate: int = RATE) -> Iterator[Callable[[], Samples]]:
@@ -115,15 +125,22 @@ class Pulse:
             recorder.wait(10)
 
     def python(self, code: str, *arguments: str) -> subprocess.Popen[str]:
-        """Run `code` where these are the devices; standard output and error are pipes."""
-        return self._popen([sys.executable, "-c", code, *arguments])
+        """Run `code`."""
+        return self.popen([sys.executable, "-c", code, *arguments])
 
     def dragoman(self, *arguments: str) -> subprocess.Popen[str]:
-        return self._popen([sys.executable, "-m", "pipeline", *arguments])
+        return self.popen([sys.executable, "-m", "pipeline", *arguments])
 
-    def _popen(self, command: Sequence[str]) -> subprocess.Popen[str]:
+    def popen(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """A program for which these are the devices, with pipes to it and from it; ended with the room."""
         process = subprocess.Popen(
-            command, env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env=self.env,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         self._running.append(process)  # type: ignore[arg-type]
         return process
@@ -134,7 +151,7 @@ class Pulse:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait(10)
-            for pipe in (process.stdout, process.stderr):
+            for pipe in (process.stdin, process.stdout, process.stderr):
                 if pipe is not None:
                     pipe.close()
 
@@ -165,12 +182,18 @@ def pulse(home: Path, *sinks: str) -> Iterator[Pulse]:
     room = Pulse(home, env)
     try:
         room.start(
-            *("pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"),
+            *(
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--use-pid-file=no",
+                "--exit-idle-time=-1",
+                "--disable-shm=yes",
+            ),
             f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1",
         )
         wait_until(socket.exists)
-        for sink in sinks:
-            room.plug(sink)
+        room.plug(*sinks)
         yield room
     finally:
         room.end()

@@ -17,6 +17,7 @@ from stages.translate.realtime.events import (
     AudioDone,
     ErrorEvent,
     Payload,
+    Resume,
     SessionConfig,
     SessionCreated,
     SessionUpdate,
@@ -37,11 +38,15 @@ class Client:
     connection: Any
     events: list[Payload] = field(factory=list)
 
-    async def open(self, config: SessionConfig = CONFIG, key: str | None = None) -> None:
-        await self.connection.send(dump_client(SessionUpdate(opening=config, api_key=key)))
+    async def open(
+        self, config: SessionConfig = CONFIG, key: str | None = None, resume: Resume | None = None
+    ) -> None:
+        await self.connection.send(dump_client(SessionUpdate(opening=config, api_key=key, resume=resume)))
 
-    async def ready(self, config: SessionConfig = CONFIG, key: str | None = None) -> SessionCreated:
-        await self.open(config, key)
+    async def ready(
+        self, config: SessionConfig = CONFIG, key: str | None = None, resume: Resume | None = None
+    ) -> SessionCreated:
+        await self.open(config, key, resume)
         created = await self.find(SessionCreated)
         await self.find(SessionUpdated)
         return created
@@ -62,6 +67,13 @@ class Client:
         data = samples if isinstance(samples, bytes) else samples.astype("<i2").tobytes()
         for begin in range(0, len(data), 4800):
             await self.connection.send(dump_client(Append(data[begin : begin + 4800])))
+
+    async def cut(self) -> None:
+        """End the connection without a goodbye."""
+        if hasattr(self.connection, "transport"):
+            self.connection.transport.abort()
+        else:
+            await self.connection.stream.aclose()
 
     async def closed(self) -> int:
         """The code that the server closes with, after whatever it still says."""

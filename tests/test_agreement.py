@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stages.translate.agreement import Agreement, words
@@ -41,6 +41,7 @@ def test_a_speaker_whose_words_only_grow_is_quoted_exactly(said: list[str], leng
 
 
 @given(st.lists(TEXTS, max_size=6), TEXTS)
+@example(["cat", "cat"], "cat,")
 def test_the_final_text_is_kept_where_it_agrees(hypotheses: list[str], final: str) -> None:
     agreement = Agreement()
     for hypothesis in hypotheses:

@@ -19,6 +19,7 @@ from stages.translate.realtime.interpreter import Interpreter
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.realtime_server import Peer, Service, hang_up, refuse, scripted
+from tests.serve_server import wait_until
 from tests.toy_service import RATE, Ear, answers_to, blocks, talk
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +124,7 @@ async def refusing_for_a_while(service: Service, line: FaultProxy) -> None:
     await when_heard(service, 2)
     line.refusing = True
     await line.cut()
-    await anyio.sleep(0.5)
+    await wait_until(lambda: line.refused >= 2)
     line.refusing = False
 
 
@@ -138,12 +139,12 @@ async def test_nothing_is_lost_and_nothing_comes_twice(fault: Fault) -> None:
 async def test_a_half_open_connection_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     real = interpreter.KEEP_ALIVE
     assert real.ping_interval_s + real.ping_timeout_s < 10
-    monkeypatch.setattr(interpreter, "KEEP_ALIVE", evolve(real, ping_interval_s=0.4, ping_timeout_s=0.5))
+    monkeypatch.setattr(interpreter, "KEEP_ALIVE", evolve(real, ping_interval_s=0.1, ping_timeout_s=0.2))
 
     async def freezes(service: Service, line: FaultProxy) -> None:
         await when_heard(service, 2)
         line.freeze()
-        await anyio.sleep(1.5)
+        await wait_until(lambda: len(line.lines) >= 2)
         line.thaw()
 
     interpreting, outbox, service = await interpret_through(freezes)

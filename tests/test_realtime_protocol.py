@@ -21,6 +21,7 @@ from stages.translate.realtime.codec import (
     parse_server,
 )
 from stages.translate.realtime.events import (
+    Acknowledge,
     Append,
     AudioDelta,
     AudioDone,
@@ -30,6 +31,8 @@ from stages.translate.realtime.events import (
     LocalProtocolError,
     Payload,
     RemoteProtocolError,
+    Resume,
+    Resumption,
     ServerEventType,
     SessionConfig,
     SessionCreated,
@@ -59,7 +62,7 @@ CONFIGS = st.builds(
 POSITION = st.none() | st.integers(0, 1 << 50)
 PAYLOADS: st.SearchStrategy[Payload] = st.one_of(
     st.builds(SessionStarting),
-    st.builds(SessionCreated, id=TEXT, session=CONFIGS),
+    st.builds(SessionCreated, TEXT, CONFIGS, st.none() | st.builds(Resumption, TEXT, POSITION)),
     st.builds(SessionUpdated, session=CONFIGS),
     st.builds(TranscriptDelta, TEXT),
     st.builds(TranscriptCompleted, TEXT, st.none() | TEXT, st.none() | TEXT, st.booleans(), POSITION, POSITION),
@@ -79,15 +82,58 @@ def test_what_a_server_sends_a_client_reads(payload: Payload) -> None:
     assert parse_server(dump_server(payload)).payload == payload
 
 
-@given(st.one_of(st.builds(Append, st.binary(max_size=99)), st.builds(IgnoreForDetection, TEXT)))
+@given(
+    st.one_of(
+        st.builds(Append, st.binary(max_size=99)),
+        st.builds(IgnoreForDetection, TEXT),
+        st.builds(Acknowledge, st.integers(0, 1 << 50)),
+    )
+)
 def test_what_a_client_sends_a_server_reads(message: Any) -> None:
     assert parse_client(dump_client(message)) == message
 
 
-@given(CONFIGS, st.none() | TEXT)
-def test_the_first_message_carries_the_whole_configuration(config: SessionConfig, key: str | None) -> None:
-    sent = dump_client(SessionUpdate(opening=config, api_key=key))
-    assert parse_client(sent, opening=True) == SessionUpdate(opening=config, api_key=key)
+@given(CONFIGS, st.none() | TEXT, st.none() | st.builds(Resume, TEXT, st.integers(0, 1 << 50)))
+def test_the_first_message_carries_the_whole_configuration(
+    config: SessionConfig, key: str | None, resume: Resume | None
+) -> None:
+    opening = SessionUpdate(opening=config, api_key=key, resume=resume)
+    assert parse_client(dump_client(opening), opening=True) == opening
+
+
+@pytest.mark.parametrize("wish", ["null", "3", "{}", '{"token": 3, "events": 0}', '{"token": "t", "events": -1}'])
+def test_what_another_means_by_resume_is_no_resumption(wish: str) -> None:
+    session = '"session": {"source_language": "a", "target_language": "b"}'
+    opening = parse_client(f'{{"type": "session.update", {session}, "resume": {wish}}}', opening=True)
+    assert opening == SessionUpdate(opening=SessionConfig("a", "b"))
+    created = parse_server(f'{{"type": "session.created", {session}, "resume": {wish}}}').payload
+    assert isinstance(created, SessionCreated)
+    assert created.resume == (Resumption("t") if '"t"' in wish else None)
+
+
+def test_a_client_asks_for_a_lost_session_only_where_it_can_go_on() -> None:
+    client = ClientProtocol(CONFIG)
+    client.open("k")
+    client.receive(dump_server(SessionCreated("s", CONFIG)))
+    client.receive(dump_server(TextDelta("a")))
+    assert client.acknowledge() is client.lost() is None, "another's server offers nothing, and is told nothing"
+    client = ClientProtocol(CONFIG)
+    client.open("k")
+    client.receive(dump_server(SessionCreated("s", CONFIG, Resumption("t"))))
+    assert client.lost() is None, "the server does not know yet that it will come back"
+    assert client.acknowledge() == '{"type":"session.acknowledge","events":0}'
+    for payload in (SessionUpdated(CONFIG), TextDelta("a"), ErrorEvent("e", "c"), AudioDelta(b""), AudioDone()):
+        client.receive(dump_server(payload))
+    assert client.acknowledge() == '{"type":"session.acknowledge","events":3}'
+    assert client.acknowledge() is None
+    again = ClientProtocol(CONFIG, client.lost())
+    assert '"resume": {"token": "t", "events": 3}' in again.open("k")
+    again.receive(dump_server(SessionCreated("s", CONFIG, Resumption("t", 480))))
+    again.receive(dump_server(TextDelta("b")))
+    assert again.lost() == Resume("t", 4)
+    other = ClientProtocol(CONFIG, client.lost())
+    other.receive(dump_server(SessionCreated("s", CONFIG, Resumption("u"))))
+    assert (other.lost(), other.told) == (None, 0)
 
 
 def test_every_event_of_the_enum_but_the_made_up_one_has_a_parser() -> None:
@@ -276,7 +322,7 @@ ANY_JSON = st.recursive(
 # --- whatever may come --------------------------------------------------------------------------------------
 
 SERVER_FRAMES = [
-    dump_server(SessionCreated("s-81f2", CONFIG)),
+    dump_server(SessionCreated("s-81f2", CONFIG, Resumption("t", 4))),
     dump_server(TranscriptCompleted("Guten Tag.", "item_4", "de-de")),
     dump_server(TextDelta("Buenos días")),
     dump_server(TextDone("Buenos días.", 0, 24000)),
@@ -284,10 +330,11 @@ SERVER_FRAMES = [
     '{"type": "response.audio.delta", "delta": "AAABAAIA"}',
 ]
 CLIENT_FRAMES = [
-    dump_client(SessionUpdate(opening=CONFIG, api_key="k")),
+    dump_client(SessionUpdate(opening=CONFIG, api_key="k", resume=Resume("t", 4))),
     dump_client(SessionUpdate(target_language="es-es")),
     dump_client(Append(bytes(range(48)))),
     dump_client(IgnoreForDetection("item_4")),
+    dump_client(Acknowledge(7)),
 ]
 ALPHABET = '{}[]",:0123456789.eE+-\\untrfalsé \x00\ud800\U0001f600'
 

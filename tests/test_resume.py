@@ -160,6 +160,21 @@ def test_an_outage_in_which_the_session_is_kept() -> None:
     assert run.resumed() == 1
 
 
+def test_while_nobody_is_there_no_more_is_made_than_may_be_kept() -> None:
+    held: list[int] = []
+
+    async def plan(server: MemoryServer) -> None:
+        await outage(31, 12)(server)
+        (session,) = server.server._sessions
+        held.append(session._wires.told._bytes)
+
+    limits = Limits(resume_bytes=30_000)
+    run = in_virtual_time(lambda: interpret(90, plan, limits, {"answer_s": 3.0}, deadline_s=300))
+    run.assert_whole()
+    assert run.resumed() == 1
+    assert 30_000 < held[0] < 30_000 + 2 * 20_000, "one frame of sound goes over it"
+
+
 def test_an_outage_longer_than_the_session_is_kept_begins_another_as_before() -> None:
     limits = Limits(resume_s=5)
     run = in_virtual_time(lambda: interpret(90, outage(31, 12), limits, {"answer_s": 3.0}, deadline_s=300))

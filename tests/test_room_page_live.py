@@ -1,4 +1,4 @@
-"""A room as people use it: `dragoman serve --room`, somebody who speaks into a browser, and others who listen in theirs."""
+"""A room as people use it: `dragoman serve --room`, one who speaks into a browser, others who listen in theirs."""
 
 from __future__ import annotations
 

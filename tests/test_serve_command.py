@@ -19,8 +19,11 @@ from click.testing import CliRunner
 
 from pipeline.cli.main import cli
 from pipeline.cli.serve import LIMITS
+from pipeline.control.client import connected, processes
+from pipeline.control.places import control_folder
 from pipeline.serve.limits import Limits
 from stages.translate.realtime.events import AudioDone
+from tests.looking import private
 from tests.serve_client import client
 from tests.serve_server import SECOND, ramp
 
@@ -111,6 +114,34 @@ async def test_it_serves_until_it_is_told_to_stop_and_says_goodbye(tmp_path: Pat
         assert await process.wait() == 0
         assert b"stopping: 1 sessions may end" in log
         assert b"canary" not in log
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+async def test_its_user_can_look_in_and_sees_the_ledger_of_every_session(
+    monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    with private() as environ:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", environ["XDG_RUNTIME_DIR"])
+        folder = control_folder(os.environ)
+        async with running("--backend", backend) as (process, address), client(address) as speaker:
+            created = await speaker.ready()
+            await speaker.say(ramp(SECOND))
+            await speaker.find(AudioDone)
+            (found,) = await processes(folder)
+            assert (found.place.pid, found.command, found.names) == (process.pid, "serve", [created.id])
+            async with connected(found.place.path) as watcher:
+                await watcher.say("watch")
+                assert (await watcher.next() or {})["graphs"][0]["name"] == created.id
+                process.send_signal(signal.SIGTERM)
+                await speaker.closed()
+                told = [message async for message in watcher]
+            assert await process.wait() == 0
+        assert [message["type"] for message in told[-2:]] == ["ledger", "over"]
+        assert (told[-2]["graph"], told[-2]["report"]["balanced"]) == (created.id, True)
+        assert await processes(folder) == []
+        async with running("--backend", backend, "--no-control"):
+            assert await processes(folder) == []
 
 
 @pytest.mark.anyio

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import anyio
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.serve.intake import BLOCK_FRAMES, Intake
+from pipeline.items import Audio, Mark, MarkKind
+from pipeline.serve.intake import BLOCK_FRAMES, Ears, Intake
+from tests.fakes import FakeInbox
+from tests.simulated import TimedOutbox, in_simulated_time
 
 PIECES = st.lists(st.binary(max_size=40) | st.integers(0, 30_000).map(bytes), max_size=12)
 
@@ -56,3 +61,29 @@ def test_what_comes_after_the_end_is_counted() -> None:
     intake.put(bytes(48_000), 0.0)
     assert intake.unheard_s == 1.0
     assert intake.take() is None
+
+
+def test_silence_ends_an_utterance_but_not_that_of_a_client_that_was_cut_off() -> None:
+    async def run() -> None:
+        intake, outbox = Intake(), TimedOutbox()
+        ears = Ears(intake=intake, silence_s=0.8, ongoing=lambda: False)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ears.run, FakeInbox([]), outbox)
+            for away_at_s in (0.5, 0.0):
+                begun = anyio.current_time()
+                intake.put(bytes(4801), begun)
+                await anyio.sleep(away_at_s)
+                intake.move(away=True)
+                await anyio.sleep(20)
+                intake.move(away=False)
+                assert [type(item) for item in outbox.items()] == [Audio]
+                await anyio.sleep(1)
+                (_, mark) = outbox.items()
+                assert isinstance(mark, Mark)
+                assert mark.kind is MarkKind.FLUSH
+                assert outbox.times[-1] - begun == pytest.approx(away_at_s + 20.8)
+                outbox.sent.clear()
+            assert intake.end == 4800, "half a sample is said again, whole"
+            intake.close()
+
+    in_simulated_time(run)

@@ -8,13 +8,13 @@ import anyio
 import pytest
 
 from pipeline.serve.limits import Limits
-from pipeline.serve.listener import serving
+from pipeline.serve.listener import Server, serving
 from pipeline.stage import Inbox, Outbox
 from stages.translate.realtime.events import (
     AudioDone,
     SessionUpdated,
 )
-from tests.serve_client import PATH, Client, client, sounds_of
+from tests.serve_client import PATH, client, sounds_of
 from tests.serve_server import (
     SECOND,
     Engine,
@@ -100,6 +100,32 @@ async def test_a_port_in_use_is_an_error() -> None:
                 pass
 
 
+async def test_cancelled_hard_it_ends_at_once_though_clients_are_connected() -> None:
+    ready, ends = anyio.Event(), anyio.CancelScope()
+    running: list[Server] = []
+
+    async def serve() -> None:
+        with ends:
+            async with serving(service()) as server:
+                running.append(server)
+                ready.set()
+                await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve)
+        await ready.wait()
+        async with client(running[0].base_url) as speaker, client(running[0].base_url) as silent:
+            await speaker.ready()
+            await speaker.say(ramp(3 * SECOND))
+            await speaker.find(AudioDone)
+            begun = anyio.current_time()
+            ends.cancel()
+            for each in (speaker, silent):
+                assert await each.closed() in (1001, 1006)
+            await wait_until(lambda: not running[0].sessions)
+    assert anyio.current_time() - begun < 5
+
+
 async def test_clients_that_vanish_leave_nothing_behind() -> None:
     async with server() as running:
         for after in range(4):
@@ -110,19 +136,11 @@ async def test_clients_that_vanish_leave_nothing_behind() -> None:
                     await speaker.find(SessionUpdated)
                 if after > 2:
                     await speaker.say(ramp(3 * SECOND))
-                await cut(speaker)
+                await speaker.cut()
         await wait_until(lambda: not running.sessions)
         assert running.service.admission.sessions == running._opening == 0
         async with session(running):
             pass
-
-
-async def cut(speaker: Client) -> None:
-    connection = speaker.connection
-    if hasattr(connection, "transport"):
-        connection.transport.abort()
-    else:
-        await connection.stream.aclose()
 
 
 async def test_idle_connections_and_slow_handshakes_do_not_disturb_a_session() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from pipeline.items import Text
 from stages.translate.realtime.codec import dump_client
 from stages.translate.realtime.events import (
     Append,
@@ -25,6 +26,7 @@ from tests.serve_server import (
     ramp,
     server,
     session,
+    wait_until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +49,20 @@ async def test_a_session_from_beginning_to_end() -> None:
         assert b"".join(sounds_of(speaker.events)) == ramp(5 * SECOND).tobytes()
         places = [(event.start_frame, event.end_frame) for event in speaker.events if isinstance(event, TextDone)]
         assert places == [(0, 48000), (48000, 96000), (96000, 120000)]
+
+
+async def test_the_graph_of_a_session_can_be_watched_by_the_name_of_the_session() -> None:
+    async with server() as running:
+        watched = running.service.watched
+        async with client(running.base_url) as speaker:
+            created = await speaker.ready()
+            await wait_until(lambda: created.id in watched.graphs)
+            with watched.graphs[created.id].tap("interpreter.text") as tapped:
+                await speaker.say(ramp(SECOND))
+                assert await anext(aiter(tapped)) == Text("[pt-br] utterance 1, 1.0 s", 0, 1000, "pt-br", 1)
+            await speaker.find(AudioDone)
+    (ended,) = watched.ended_since(0)
+    assert (ended.name, ended.report.balanced, dict(watched.graphs)) == (created.id, True, {})
 
 
 async def test_an_utterance_ends_where_the_client_falls_silent_and_the_next_goes_on_from_there() -> None:

@@ -97,6 +97,15 @@ def test_it_tells_whether_an_utterance_is_going_on() -> None:
 
 
 @no_model()
+def test_the_model_is_loaded_once_before_anything_comes() -> None:
+    vad = Vad()
+    vad.probe()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stages.vad.Silero.load", None)
+        assert marks(feed_all(vad, [talk(1000, 800, 1000)])) != []
+
+
+@no_model()
 def test_a_click_is_no_utterance_and_is_counted() -> None:
     vad = Vad()
     assert marks(feed_all(vad, [talk(500, 100, 500)])) == []

@@ -13,6 +13,7 @@ from attrs import asdict, frozen
 
 from pipeline.cli.columns import columns
 from pipeline.cli.paint import paint
+from pipeline.cli.words import plural
 from pipeline.stage import StageError
 
 __all__ = ["Finding", "examine", "show"]
@@ -47,7 +48,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything: no models are loaded, but the hash of every file of weights is checked."""
-    return [*_core(), *_extras(), *_weights()]
+    return [*_core(), *_extras(), *_sound_devices(), *_weights()]
 
 
 def show(findings: Sequence[Finding], as_json: bool) -> None:
@@ -150,6 +151,26 @@ def _installed(name: str, pin: str) -> bool:
     except PackageNotFoundError:
         return False
     return not pin or found == pin
+
+
+# --- devices
+
+
+def _sound_devices() -> Iterator[Finding]:
+    """PortAudio, where sounddevice is installed: what is missing of the extra is told there."""
+    if not _installed("sounddevice", ""):
+        return
+    from stages.devices.portaudio import devices, version
+
+    try:
+        number, listed = version(), devices()
+    except StageError as wrong:
+        told, _, remedy = str(wrong).rpartition(": ")
+        yield Finding("devices", "PortAudio", False, told, remedy)
+        return
+    inputs, outputs = sum(bool(each.inputs) for each in listed), sum(bool(each.outputs) for each in listed)
+    told = f"{number}, {plural(inputs, 'microphone')}, {plural(outputs, 'speaker')}"
+    yield Finding("devices", "PortAudio", True, f"{told}; see: dragoman devices")
 
 
 # --- weights

@@ -15,10 +15,14 @@ from attrs import frozen
 from pipeline.cli.columns import columns
 from pipeline.cli.exits import Exit, refuse
 from pipeline.control.client import Process, processes, readable
+from pipeline.control.messages import PROTOCOL
 from pipeline.control.places import NoControl, control_folder, supported
 from pipeline.problems import did_you_mean
 
 __all__ = ["Chosen", "attend_until_interrupted", "choose", "meant", "running_names"]
+
+NAMED = 2
+"""Graphs of a process that are named where there is a choice."""
 
 
 @frozen
@@ -30,7 +34,7 @@ class Chosen:
 
 
 def choose(wanted: str | None) -> Chosen:
-    """The process that `wanted` means: its number, the name of a graph or a part of it, or None for the only one.
+    """The process that `wanted` means: by number, command or graph (or a part of its name); None: the only one.
 
     Where several can be meant, a terminal is asked. Exits where there is none.
     """
@@ -41,17 +45,16 @@ def choose(wanted: str | None) -> Chosen:
     except NoControl as why:
         raise refuse(str(why), Exit.FAILED) from None
     if not there:
-        raise refuse(
-            "nothing runs here that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED
-        )
+        raise refuse("nothing runs that can be looked into: `dragoman run GRAPH` starts something", Exit.FAILED)
     found = meant(there, wanted)
-    if len(found) == 1:
-        return found[0]
     if not found:
         known = [name for process in there for name in (str(process.place.pid), *process.names)]
         hint = did_you_mean(wanted or "", map(readable, known))
         raise refuse(f"nothing that runs is {wanted!r}{f'; {hint}' if hint else ''}\n{_table(meant(there, None))}")
-    return _asked(found)
+    chosen = found[0] if len(found) == 1 else _asked(found)
+    if chosen.process.protocol != PROTOCOL:
+        raise refuse(f"process {chosen.process.place.pid} runs another version of dragoman than this", Exit.FAILED)
+    return chosen
 
 
 def running_names() -> list[str]:
@@ -63,20 +66,18 @@ def running_names() -> list[str]:
 
 
 def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
-    """What `wanted` can mean: the nearest that there is, of number, name, and part of a name."""
+    """What `wanted` can mean: the nearest that there is, of process, name, and part of a name."""
     if wanted is None:
         return [Chosen(process, None) for process in there]
-    by_pid = [Chosen(process, None) for process in there if str(process.place.pid) == wanted]
+    whole = [Chosen(process, None) for process in there if wanted in (str(process.place.pid), process.command)]
     graphs = [Chosen(process, name) for process in there for name in process.names]
     by_name = [each for each in graphs if each.graph == wanted]
-    return by_pid or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
+    return whole or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
 
 
 def _asked(found: Sequence[Chosen]) -> Chosen:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise refuse(
-            f"several run: say which, by the number of the process or the name of the graph\n{_table(found)}"
-        )
+        raise refuse(f"several run: say which, by the process's number or the graph's name\n{_table(found)}")
     rows = _table(found).splitlines()
     for number, row in enumerate(rows, start=1):
         click.echo(f"{number:>3}  {row}", err=True)
@@ -91,8 +92,9 @@ def _table(found: Sequence[Chosen]) -> str:
 def _rows(found: Sequence[Chosen]) -> Iterator[Sequence[str]]:
     for each in found:
         graphs = each.process.names if each.graph is None else [each.graph]
-        shown = ", ".join(map(readable, graphs[:4])) or "no graph"
-        yield str(each.process.place.pid), readable(each.process.command), shown + (", ..." if graphs[4:] else "")
+        shown = ", ".join(map(readable, graphs[:NAMED])) or "no graph"
+        more = f" and {len(graphs) - NAMED} more" if len(graphs) > NAMED else ""
+        yield str(each.process.place.pid), readable(each.process.command), shown + more
 
 
 def attend_until_interrupted(tell: Callable[[], Awaitable[int]]) -> int:

@@ -40,8 +40,8 @@ class Commands(WithExitCodes, click.Group):
     """The commands in the order in which they are defined, under the headings of `HEADINGS`."""
 
     HEADINGS: Mapping[str, Sequence[str]] = {
-        "Run": ("translate", "run", "serve"),
-        "Look": ("validate", "graph", "params", "list", "languages", "doctor", "top", "tap"),
+        "Run": ("translate", "listen", "run", "serve", "pause"),
+        "Look": ("validate", "graph", "params", "list", "languages", "devices", "doctor", "top", "tap"),
         "Make": ("new", "schema", "completion"),
     }
 
@@ -94,7 +94,7 @@ def setting_options(command: Command) -> Command:
 
 
 def running_options(command: Command) -> Command:
-    """How to run, for `run` and `translate`; they come as keywords of `Wishes`."""
+    """How to run, for `run`, `translate` and `listen`; they come as keywords of `Wishes`."""
     for option in (
         click.option("--traceback", is_flag=True, help="Show where in the code a stage failed."),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
@@ -213,6 +213,71 @@ def translate(
 
 
 @cli.command(cls=WithExitCodes)
+@click.option("--from", "source", metavar="LANGUAGE", default="en-us", show_default=True, help="Spoken.")
+@click.option("--to", "target", metavar="LANGUAGE", default="pt-br", show_default=True, help="To translate into.")
+@click.option("--microphone", metavar="NAME", help="Its number or a part of its name; else the default one.")
+@click.option("--speaker", metavar="NAME", help="Its number or a part of its name; else the default one.")
+@click.option("--no-speech", is_flag=True, help="Captions only.")
+@click.option("--save", metavar="FILE", type=FILE, help="Keep the speech: .wav, .flac, .ogg or .mp3.")
+@click.option("--subtitles", metavar="FILE", type=FILE, help="Keep its subtitles: .srt or .vtt.")
+@click.option(
+    "--max-lag",
+    metavar="TIME",
+    default="8s",
+    show_default=True,
+    help="How late speech may come: then it is hurried, and at last skipped.",
+)
+@click.option("--half-duplex", is_flag=True, help="Hear nothing while speech is played.")
+@click.option("--engine", default="local", show_default=True, help="What translates: local, realtime, echo.")
+@click.option("--base-url", metavar="URL", help="--engine realtime: its address; else the hosted one.")
+@click.option("--voice", metavar="VOICE", help="A voice by name, or the path of a Piper voice.")
+@click.option("--show-graph", is_flag=True, help="Only print the graph that would run.")
+@running_options
+def listen(
+    source: str,
+    target: str,
+    microphone: str | None,
+    speaker: str | None,
+    no_speech: bool,
+    save: Path | None,
+    subtitles: Path | None,
+    max_lag: str,
+    half_duplex: bool,
+    engine: str,
+    base_url: str | None,
+    voice: str | None,
+    show_graph: bool,
+    **wishes: Any,
+) -> None:
+    """Speak, and be heard in another language.
+
+    On a terminal (but not in Windows' consoles) space pauses the microphone and lets it go on; q and Ctrl-C end,
+    when what was said is played. What the microphone hears of the speech that is played is not translated again.
+    """
+    from pipeline.cli.listen import Listen
+    from pipeline.cli.running import run_graph, wishes_of
+
+    listening = Listen(
+        source=source,
+        target=target,
+        microphone=microphone,
+        speaker=speaker,
+        engine=engine,
+        base_url=base_url,
+        voice=voice,
+        max_lag=max_lag,
+        half_duplex=half_duplex,
+        speech=not no_speech,
+        save=save,
+        subtitles=subtitles,
+    )
+    if show_graph:
+        click.echo(listening.sketch().as_yaml(), nl=False)
+    else:
+        sys.exit(run_graph(listening.graph(), wishes_of(**wishes)))
+
+
+@cli.command(cls=WithExitCodes)
 @graph_argument
 @setting_options
 @deny_option
@@ -302,6 +367,26 @@ def languages(as_json: bool) -> None:
     show(as_json)
 
 
+@cli.command(cls=WithExitCodes, short_help="Which microphones and speakers there are; how loud it is at one.")
+@click.option("--meter", is_flag=True, help="Show the level at a microphone, until Ctrl-C.")
+@click.option("--device", metavar="NAME", help="--meter: its number or a part of its name; else the default.")
+@click.option("--seconds", metavar="N", type=click.FloatRange(min=0.1), help="--meter: for so long.")
+@json_option
+def devices(meter: bool, device: str | None, seconds: float | None, as_json: bool) -> None:
+    """Which microphones and speakers there are, the default marked, with the sample rates that each takes.
+
+    With --meter, how loud it is at one of the microphones.
+    """
+    from pipeline.cli.devices import show, show_meter
+
+    if not meter and (device is not None or seconds is not None):
+        raise refuse("--device and --seconds are for --meter")
+    if meter:
+        show_meter(device, seconds, as_json)
+    else:
+        show(as_json)
+
+
 @cli.command(cls=WithExitCodes, short_help="What works on this machine, and how to install the rest.")
 @json_option
 def doctor(as_json: bool) -> None:
@@ -319,7 +404,22 @@ def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
 
 
-@cli.command(short_help="Watch graphs that run: queues, drops, who is busy, the newest captions.")
+@cli.command(short_help="Pause the microphones of a graph that runs.")
+@click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
+@click.option("--off", is_flag=True, help="Listen again.")
+def pause(which: str | None, off: bool) -> None:
+    """Pause the microphones of a graph that runs in another process, or with --off listen again.
+
+    For a key of the desktop, or a pedal: what is said meanwhile is not heard.
+
+    Example: dragoman pause listen
+    """
+    from pipeline.cli.pausing import pause as set_paused
+
+    sys.exit(set_paused(which, not off))
+
+
+@cli.command(short_help="Watch graphs that run: queues, drops, the newest captions.")
 @click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
 @click.option("--once", is_flag=True, help="One look, as plain lines; so it is anyway where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: a snapshot each half second, then the ledger.")
@@ -327,8 +427,8 @@ def top(which: str | None, once: bool, as_json: bool) -> None:
     """Watch the graphs that run: what each stage does, what waits on each edge, the newest captions.
 
     Another process runs them: `dragoman run`, `translate` or `serve`, of the same user. NAME is the name of a
-    graph, or a part of it. When the graph ends, its ledger says what became of everything. Ctrl-C ends the
-    watching, and not the graph.
+    graph, a part of it, or `serve`. When the graph ends, its ledger says what became of everything. Ctrl-C
+    ends the watching, and not the graph.
 
     Example: dragoman run realtime & dragoman top realtime
     """

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from pipeline.cli.controlling import control_folder_of
 from pipeline.cli.exits import Exit, refuse, say_error
 from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
+from pipeline.cli.keyboard import can_listen, keyboard, pausing
 from pipeline.cli.summary import losses, show, summary
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
-from pipeline.cli.watch import Outcome, View, attend
+from pipeline.cli.watch import Keys, Outcome, View, attend
 from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.problems import GraphError
@@ -54,13 +55,14 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
         _need_trio()
     lines = JsonLines(sys.stdout) if wishes.json else None
     try:
-        execution = Execution(with_texts_told(graph, lines) if lines else graph, drain_s=wishes.drain_s)
+        looking, seen = _view(graph, wishes, lines)
+        execution = Execution(seen, drain_s=wishes.drain_s)
     except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
-    with _stdout_kept_for(lines), _view(graph, wishes, lines) as view:
+    with _stdout_kept_for(lines), looking as view, _keys(graph) as keys:
         folder = control_folder_of(wishes.control)
-        outcome = anyio.run(attend, execution, view, folder, backend=wishes.backend)
+        outcome = anyio.run(attend, execution, view, folder, keys, backend=wishes.backend)
     return _conclude(graph, outcome, wishes, lines)
 
 
@@ -81,18 +83,31 @@ def _stdout_kept_for(lines: JsonLines | None) -> Iterator[None]:
             yield
 
 
-def _view(graph: Graph, wishes: Wishes, lines: JsonLines | None) -> View:
-    if wishes.quiet:
-        return QuietView()
+def _view(graph: Graph, wishes: Wishes, lines: JsonLines | None) -> tuple[View, Graph]:
+    """Who looks at the run, and the graph with what it needs to see. Raises: GraphError."""
     if lines is not None:
-        return JsonView(lines=lines)
+        view: View = QuietView() if wishes.quiet else JsonView(lines=lines)
+        return view, with_texts_told(graph, lines)
+    if wishes.quiet:
+        return QuietView(), graph
     if not sys.stderr.isatty():
-        return PlainView()
+        return PlainView(), graph
+    if sys.stdout.isatty() and pausing(node.stage for node in graph.nodes.values()):
+        from pipeline.cli.live_screen import LiveScreen
+
+        return LiveScreen.of(graph, keys=can_listen())
     if sys.stdout.isatty() and any(node.kind == "console" for node in graph.nodes.values()):
-        return PlainView(log_every_s=float("inf"))  # the captions have the screen
+        return PlainView(log_every_s=float("inf")), graph  # the captions have the screen
     from pipeline.cli.screen import ScreenView
 
-    return ScreenView()
+    return ScreenView(), graph
+
+
+def _keys(graph: Graph) -> AbstractContextManager[Keys | None]:
+    """The keyboard, where there is something that can be paused."""
+    if not pausing(node.stage for node in graph.nodes.values()):
+        return nullcontext()
+    return keyboard()
 
 
 # --- the end

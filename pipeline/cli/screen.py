@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 from pipeline.cli.watch import Queue, Snapshot
 from pipeline.cli.words import clock, plural, times
 
-__all__ = ["ScreenView", "render"]
+__all__ = ["ROOM_FOR_ECHO", "ScreenView", "block", "render", "states"]
 
 ROOM_FOR_ECHO = 4
 """Cells left free at the right: a terminal writes `^C` where the cursor is, and must not wrap the line."""
@@ -59,14 +59,29 @@ class ScreenView:
 def render(shot: Snapshot, width: int, note: str = "") -> RenderableType:
     """The block for one moment: bar and figures, what stages say, the fullest queues, the newest texts."""
     width = max(width - ROOM_FOR_ECHO, 20)
+    grid = block(width)
+    grid.add_row(Styled(shot.graph, style="bold not dim"), _bar(shot, width))
+    for label, told in (*states(shot), *_rows(shot)):
+        grid.add_row(label, told)
+    return grid
+
+
+def block(width: int) -> Table:
+    """An empty block of lines: a label and what is said of it, cut off rather than wrapped."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.width = width
     grid.add_column(style="dim", no_wrap=True, max_width=max(width // 4, 10), overflow="ellipsis")
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    grid.add_row(Styled(shot.graph, style="bold not dim"), _bar(shot, width))
-    for label, told in _rows(shot):
-        grid.add_row(label, told)
     return grid
+
+
+def states(shot: Snapshot) -> Iterator[tuple[str, Styled]]:
+    """Lines for a run that is stopping, and for every stage that has something to say."""
+    if shot.stopping:
+        waiting = ", ".join(shot.waiting_for)
+        yield "stopping", Styled(f"waiting for {waiting}" if waiting else "", style="yellow")
+    for stage, status in shot.statuses.items():
+        yield stage, Styled(status, style="yellow")
 
 
 def _bar(shot: Snapshot, width: int) -> RenderableType:
@@ -98,11 +113,6 @@ def _figures(shot: Snapshot) -> Styled:
 
 
 def _rows(shot: Snapshot) -> Iterator[tuple[str, Styled]]:
-    if shot.stopping:
-        waiting = ", ".join(shot.waiting_for)
-        yield "stopping", Styled(f"waiting for {waiting}" if waiting else "", style="yellow")
-    for stage, status in shot.statuses.items():
-        yield stage, Styled(status, style="yellow")
     if shot.queues:
         yield "queues", Styled("   ".join(_queue(queue) for queue in shot.queues[:QUEUES_SHOWN]))
     for output, text in list(shot.texts.items())[-TEXTS_SHOWN:]:

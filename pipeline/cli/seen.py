@@ -8,15 +8,32 @@ from typing import Any
 
 from attrs import define, field, fields, frozen
 
-from pipeline.cli.words import clock, plural, times
+from pipeline.cli.summary import losses
+from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.control.client import Message
 from pipeline.ledger import EdgeLine, Report, StageLine
 
-__all__ = ["LOOKS", "Row", "Seen", "act", "headline", "report_of", "rows"]
+__all__ = ["LOOKS", "Ledger", "Row", "Seen", "act", "headline", "report_of", "rows"]
 
 LOOKS = 8
 """How many looks back it shows what a stage did: four seconds."""
 LEDGERS = 8
+TEXTS = 64
+
+
+@frozen
+class Ledger:
+    """What became of everything in a graph that has ended, `done` or `failed`."""
+
+    graph: str
+    state: str
+    report: Report
+
+    @property
+    def headline(self) -> str:
+        """`sunday: done after 0:34; lost 1.0 s at talk -> pcm`."""
+        lost = ", ".join(f"{loss.amount} at {loss.where}" for loss in losses(self.report))
+        return f"{self.graph}: {self.state} after {seconds(self.report.media_s)}; lost {lost or 'nothing'}"
 
 
 @define
@@ -30,8 +47,9 @@ class Seen:
     more: int = 0
     looks: int = 0
     over: bool = False
-    ledgers: deque[tuple[str, Report]] = field(factory=lambda: deque(maxlen=LEDGERS))
+    ledgers: deque[Ledger] = field(factory=lambda: deque(maxlen=LEDGERS))
     _acts: dict[tuple[str, str], deque[str]] = field(init=False, factory=dict)
+    _texts: dict[str, deque[Message]] = field(init=False, factory=dict)
 
     def feed(self, message: Message) -> None:
         match message["type"]:
@@ -42,13 +60,18 @@ class Seen:
                     self.graphs = message["graphs"]
                 self._remember()
             case "ledger":
-                self.ledgers.append((message["graph"], report_of(message["report"])))
+                ledger = Ledger(message["graph"], message["state"], report_of(message["report"]))
+                self.ledgers.append(ledger)
             case "over":
                 self.over = True
 
     def acts(self, graph: str, stage: str) -> Sequence[str]:
         """What the stage did at the last looks, the newest last: see `_act`."""
         return self._acts.get((graph, stage), ())
+
+    def texts(self, graph: str) -> Sequence[Message]:
+        """The texts that were the newest of their outputs at some look, in that order, each as it was last."""
+        return self._texts.get(graph, ())
 
     def _remember(self) -> None:
         past, self._acts = self._acts, {}
@@ -57,6 +80,11 @@ class Seen:
                 key = graph["name"], stage["name"]
                 self._acts[key] = past.get(key, deque(maxlen=LOOKS))
                 self._acts[key].append(act(stage))
+        past_texts, self._texts = self._texts, {}
+        for graph in self.graphs:
+            kept = self._texts[graph["name"]] = past_texts.get(graph["name"], deque(maxlen=TEXTS))
+            for text in graph["texts"]:
+                _replace(kept, text)
 
 
 def act(stage: Message) -> str:
@@ -66,6 +94,16 @@ def act(stage: Message) -> str:
     if stage["state"] != "running":
         return "not begun" if stage["state"] == "waiting" else str(stage["state"])
     return "busy" if stage["busy"] else {"input": "waits", "room": "held up"}.get(stage["waits_for"], "cut off")
+
+
+def _replace(kept: deque[Message], text: Message) -> None:
+    """Put `text` where it, or what it grew from, is already; or else behind all."""
+    for place, past in enumerate(kept):
+        same = all(past[name] == text[name] for name in ("output", "utterance"))
+        if same and (not past["final"] or (past["start_ms"], past["text"]) == (text["start_ms"], text["text"])):
+            kept[place] = text
+            return
+    kept.append(text)
 
 
 def report_of(told: Mapping[str, Any]) -> Report:
@@ -93,6 +131,12 @@ class Row:
         return str(self.stage["name"]) if self.stage["task"] == self.stage["name"] else f"+ {self.stage['name']}"
 
     @property
+    def short_name(self) -> str:
+        """Without the assembly that it is a part of."""
+        head, slash, part = self.name.rpartition("/")
+        return f"{head[: 2 * head.startswith('+ ')]}…/{part}" if slash else self.name
+
+    @property
     def fused(self) -> bool:
         return self.edge is not None and bool(self.edge["fused"])
 
@@ -106,7 +150,7 @@ class Row:
         """What waits on it now; a fused edge holds nothing."""
         if self.edge is None or self.fused:
             return ""
-        if self.edge["texts"] and (self.edge["texts_waiting"] or not self.edge["sent_s"]):
+        if self.edge["texts_waiting"]:
             return plural(self.edge["texts_waiting"], "text")
         return _short(self.edge["queue_s"]) if self.edge["sent_s"] else ""
 
@@ -128,7 +172,8 @@ class Row:
         """Times real time; of texts, how many there were."""
         if self.edge is None:
             return ""
-        return times(self.edge["rate_x"]) if self.edge["sent_s"] else plural(self.edge["texts"], "text")
+        texts = plural(self.edge["texts"], "text") if self.edge["texts"] else ""
+        return times(self.edge["rate_x"]) if self.edge["sent_s"] else texts
 
 
 def _short(value: float) -> str:

@@ -25,6 +25,12 @@ LIMITS = (
     ("--max-ahead", "ahead_s", 60.0, "How far audio may be ahead of real time."),
     ("--max-idle", "idle_s", 300.0, "How long a session may say nothing."),
     ("--max-length", "session_s", 14400.0, "How long a session may be."),
+    (
+        "--resume-for",
+        "resume_s",
+        30.0,
+        "How long the session of a client that was cut off is kept.",
+    ),
     ("--drain", "drain_s", 10.0, "How long sessions may take to end when the server stops."),
 )
 """Option, field of `Limits`, its default there (which would take long to import), and what it is."""

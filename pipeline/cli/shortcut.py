@@ -14,7 +14,20 @@ from pipeline.graph import Graph
 from pipeline.load import load
 from stages import KINDS
 
-__all__ = ["Shortcut"]
+__all__ = ["Shortcut", "ready_to_run"]
+
+
+def ready_to_run(sketch: Sketch, command: str) -> Graph:
+    """The graph that `command` has sketched. Tells what is wrong with what was asked for, and exits with 2."""
+    loaded = load(sketch.as_yaml(), command, KINDS)
+    problems = loaded.errors or preflight(loaded.graph)
+    for problem in problems[:-1]:
+        say_error(in_one_line(problem))
+    if problems:
+        raise refuse(in_one_line(problems[-1]))
+    # Places in a text that nobody has written would only puzzle.
+    nodes = {name: evolve(node, where=None) for name, node in loaded.graph.nodes.items()}
+    return Graph(loaded.graph.name, nodes)
 
 
 @frozen(kw_only=True)
@@ -52,15 +65,7 @@ class Shortcut:
 
     def graph(self) -> Graph:
         """The graph, ready to run. Tells what is wrong with what was asked for, and exits with 2."""
-        loaded = load(self.sketch().as_yaml(), "translate", KINDS)
-        problems = loaded.errors or preflight(loaded.graph)
-        for problem in problems[:-1]:
-            say_error(in_one_line(problem))
-        if problems:
-            raise refuse(in_one_line(problems[-1]))
-        # Places in a text that nobody has written would only puzzle.
-        nodes = {name: evolve(node, where=None) for name, node in loaded.graph.nodes.items()}
-        return Graph(loaded.graph.name, nodes)
+        return ready_to_run(self.sketch(), "translate")
 
     def _with_outputs(self) -> Shortcut:
         if self.speech or self.subtitles or self.transcript:

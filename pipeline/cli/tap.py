@@ -42,6 +42,8 @@ async def _tap(chosen: Chosen, edge: str, as_json: bool, count: int | None) -> i
         async with connected(chosen.process.place.path) as conversation:
             await conversation.say("tap", edge=edge, graph=chosen.graph)
             return await _print(conversation, as_json, count)
+    except BrokenPipeError:  # ours: nobody reads what is printed
+        raise
     except (Refused, OSError) as why:
         say_error(str(why))
         return Exit.FAILED

@@ -10,8 +10,8 @@ from pipeline.cli.exits import Exit, say_error
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.looking import Chosen, attend_until_interrupted, choose
 from pipeline.cli.seen import Row, Seen, act, headline, rows
-from pipeline.cli.summary import losses, outcome, show
-from pipeline.cli.words import plural, seconds
+from pipeline.cli.summary import outcome, show
+from pipeline.cli.words import plural
 from pipeline.control.client import Conversation, Message, Refused, connected, readable
 from stages.out_file import sayable
 
@@ -35,6 +35,8 @@ async def _top(chosen: Chosen, once: bool, as_json: bool) -> int:
             if once:
                 return await _tell(conversation, chosen)
             return await _draw(conversation, chosen)
+    except BrokenPipeError:  # ours: nobody reads what is printed
+        raise
     except (Refused, OSError) as why:
         say_error(str(why))
         return Exit.FAILED
@@ -81,9 +83,9 @@ async def _draw(conversation: Conversation, chosen: Chosen) -> int:
                 break
         else:
             seen.over = False
-    for name, report in seen.ledgers:
-        print(sayable(sys.stdout, f"{name}: what became of everything"))
-        show(outcome(report), sys.stdout)
+    for ledger in seen.ledgers:
+        print(sayable(sys.stdout, f"{ledger.graph}: {ledger.state}; what became of everything"))
+        show(outcome(ledger.report), sys.stdout)
     return Exit.OK if seen.over or seen.ledgers else _vanished()
 
 
@@ -112,8 +114,7 @@ def plain(seen: Seen, pid: int) -> Iterator[str]:
             yield f"  {text['output']}{lag}: {text['text']}"
     if seen.more:
         yield f"and {plural(seen.more, 'graph')} more"
-    for name, report in seen.ledgers:
-        yield f"{name}: over after {seconds(report.media_s)}, lost {len(losses(report)) or 'nothing'}"
+    yield from (ledger.headline for ledger in seen.ledgers)
 
 
 def _figures(row: Row) -> Sequence[str]:

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text as Styled
 
 from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, rows
-from pipeline.cli.summary import losses
-from pipeline.cli.words import clock, seconds, times
+from pipeline.cli.words import clock, times
 from pipeline.control.client import Message
 
 __all__ = ["Screen", "picture"]
@@ -25,7 +24,9 @@ BLOCKS = {"busy": "█", "waits": "·", "held up": "▒"}
 QUEUE_CELLS = 8
 NARROW, WIDE = 90, 130
 """Columns at which there is room for more: from where, and what kind of stage with its figures."""
-TEXT_LINES = 4
+HEADS = 2
+"""Lines above the stages."""
+STATUSES = 3
 
 
 @define
@@ -53,16 +54,18 @@ class Screen:
 def picture(seen: Seen, title: str, console: Console) -> RenderableType:
     """What has been seen, on exactly the lines that `console` has."""
     width, height = console.width, max(console.height - 1, 4)  # the last line is for how to leave
-    if len(seen.graphs) == 1:
-        parts = list(_one(seen, seen.graphs[0], title, console, height))
-    else:
-        parts = list(_several(seen, title, console, height))
-    used = sum(_lines(part) for part in parts)
-    parts += [Styled("")] * max(height - used, 0)
+    show = _one if len(seen.graphs) == 1 else _several
+    parts: list[RenderableType] = []
+    left = height
+    for part in show(seen, title, console, height):
+        if _lines(part) > left:
+            break
+        parts.append(part)
+        left -= _lines(part)
     hint = "Ctrl-C leaves; what runs runs on" + (
         "" if len(seen.graphs) == 1 else "   dragoman top NAME shows one graph"
     )
-    return Group(*parts, _one_line(hint, width, "dim"))
+    return Group(*parts, *[Styled("")] * left, _one_line(hint, width, "dim"))
 
 
 def _lines(part: RenderableType) -> int:
@@ -88,30 +91,29 @@ def _title(name: str, told: str, title: str, width: int) -> Styled:
 # --- one graph
 
 
-def _one(seen: Seen, graph: Message, title: str, console: Console, height: int) -> Iterator[RenderableType]:
-    width = console.width
-    statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]]
-    texts = graph["texts"]
-    spare = height - 2 - len(statuses) - (1 if texts else 0)
-    shown, hidden = _fitting(list(rows(graph)), spare - len(texts) - 1)
+def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[RenderableType]:
+    (graph,), width = seen.graphs, console.width
+    statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]][:STATUSES]
+    newest = len(graph["texts"])
+    spare = height - HEADS - len(statuses) - (newest + 1 if newest else 0)
+    shown, hidden = _fitting(list(rows(graph)), spare)
     yield _title(graph["name"], headline(graph), title, width)
     yield _stages(seen, graph, shown, console)
     if hidden:
-        yield _one_line(f"and {hidden} more: a higher window shows them", width, "dim")
+        yield _one_line(f"and {hidden} more, for which this window is too low", width, "dim")
     for name, status in statuses:
         yield _one_line(f"{name}: {status}", width, "yellow")
-    room = height - 2 - len(shown) - bool(hidden) - len(statuses)
-    if texts and room > 1:
+    room = height - HEADS - len(shown) - bool(hidden) - len(statuses) - 1
+    if newest and room > 0:
         yield Styled("")
-        yield from _texts(texts, room - 1, console)
+        yield from list(_texts(seen.texts(graph["name"]), console))[-room:]
 
 
 def _fitting(all_rows: Sequence[Row], room: int) -> tuple[Sequence[Row], int]:
     """The rows for which there is room, and how many are left out: first those that only follow another."""
     shown = list(all_rows)
-    if len(shown) > room:
-        shown = [row for row in shown if not row.fused]
-    shown = shown[: max(room, 1)]
+    if len(shown) > room:  # and a line to say so
+        shown = [row for row in shown if not row.fused][: max(room - 1, 1)]
     return shown, len(all_rows) - len(shown)
 
 
@@ -137,7 +139,7 @@ def _stages(seen: Seen, graph: Message, shown: Sequence[Row], console: Console) 
 
 def _cells(seen: Seen, graph: Message, row: Row, most_s: float, console: Console) -> Iterator[Styled | str]:
     quiet = "dim" if row.fused else ""
-    yield Styled(row.name, style=quiet)
+    yield Styled(row.name if console.width >= NARROW else row.short_name, style=quiet)
     if console.width >= WIDE:
         yield str(row.stage["kind"]) if row.stage else ""
     yield _does(seen.acts(graph["name"], row.stage["name"]), row.stage, console) if row.stage else ""
@@ -165,9 +167,10 @@ def _does(acts: Sequence[str], stage: Message, console: Console) -> Styled:
 
 def _queue(row: Row, most_s: float, console: Console) -> Styled:
     """A bar against the longest queue of the graph so far, of a second at least, and the figure."""
+    if row.edge is None or not row.edge["sent_s"]:
+        return Styled(f"{row.queue:>{QUEUE_CELLS + 1 + len(row.queue)}}" if row.queue else "")
     if not row.queue:
         return Styled("")
-    assert row.edge is not None
     full, empty = ("█", "─") if console.encoding.lower().startswith("utf") else ("#", "-")
     cells = min(round(QUEUE_CELLS * row.edge["queue_s"] / max(most_s, 1.0)), QUEUE_CELLS)
     held = row.edge["queue_s"] > 0.9 * max(most_s, 1.0)
@@ -175,15 +178,12 @@ def _queue(row: Row, most_s: float, console: Console) -> Styled:
     return bar.append(empty * (QUEUE_CELLS - cells), style="dim").append(f" {row.queue}", style="default")
 
 
-def _texts(texts: Sequence[Message], room: int, console: Console) -> Iterator[RenderableType]:
-    """The newest text of each output: its last lines, as many as there is room for."""
-    shown = texts[-room:]
-    each = min(max(room // len(shown), 1), TEXT_LINES)
-    label = max(len(_label(text)) for text in shown)
-    for text in shown:
+def _texts(texts: Sequence[Message], console: Console) -> Iterator[RenderableType]:
+    """The newest texts, the newest last, broken into lines."""
+    label = max(len(_label(text)) for text in texts)
+    for text in texts:
         words = Styled(text["text"], style="" if text["final"] else "italic")
-        lines = words.wrap(console, max(console.width - label - 2, 20))[-each:]
-        for number, line in enumerate(lines):
+        for number, line in enumerate(words.wrap(console, max(console.width - label - 2, 20))):
             head = f"{_label(text) if number == 0 else '':<{label}}  "
             yield _one_line(Styled.assemble((head, "cyan"), line), console.width)
 
@@ -213,10 +213,8 @@ def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[
     yield table
     if count > len(shown):
         yield _one_line(f"and {count - len(shown)} more", console.width, "dim")
-    for name, report in ledgers:
-        lost = "; ".join(f"{loss.amount} at {loss.where}" for loss in losses(report)) or "nothing"
-        told = f"{name} has ended after {seconds(report.media_s)}; lost {lost}"
-        yield _one_line(told, console.width, "dim" if lost == "nothing" else "red")
+    for ledger in ledgers:
+        yield _one_line(ledger.headline, console.width, "red" if ledger.report.lost else "dim")
 
 
 def _graph_cells(graph: Message) -> Iterator[Styled | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,7 @@ from pipeline.runner import Execution
 from pipeline.stage import StageError
 from pipeline.watched import Watched
 
-__all__ = ["Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
+__all__ = ["Keys", "Outcome", "Queue", "Snapshot", "View", "attend", "share_through", "snapshot"]
 
 
 @frozen
@@ -150,16 +150,31 @@ class Outcome:
     interrupts: int
 
 
-async def attend(execution: Execution, view: View, control: Path | None = None) -> Outcome:
+class Keys(Protocol):
+    """What a person may do to a run while it goes on, besides interrupting it."""
+
+    async def obey(self, execution: Execution, view: View) -> None:
+        """Do what is asked for, for as long as anybody asks."""
+
+    @property
+    def restore(self) -> Callable[[], None]:
+        """Leave everything as it was. The process ends at once after that."""
+
+
+async def attend(
+    execution: Execution, view: View, control: Path | None = None, keys: Keys | None = None
+) -> Outcome:
     """Run `execution` with `view` looking on: the first Ctrl-C (or SIGTERM) drains, the second ends at once.
 
-    Others may look on by a socket in the folder `control`; without one, none.
+    Others may look on by a socket in the folder `control`; without one, none. `keys` may pause it.
     """
     faults: list[Exception] = []
-    interrupts = _Interrupts(execution, view)
+    interrupts = _Interrupts(execution, view, keys)
     watched = Watched()
     async with anyio.create_task_group() as tasks:
         await tasks.start(interrupts.listen)
+        if keys is not None:
+            tasks.start_soon(keys.obey, execution, view)
         tasks.start_soon(_look, execution, view, faults)
         socket = await listen(watched, control, tasks, "run")
         try:
@@ -193,6 +208,7 @@ class _Interrupts:
 
     execution: Execution
     view: View
+    keys: Keys | None = None
     count: int = 0
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -211,6 +227,8 @@ class _Interrupts:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
+            if self.keys is not None:
+                self.keys.restore()
             os._exit(Exit.INTERRUPTED)
 
 

@@ -13,6 +13,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from attrs import define, field, frozen
 
+from pipeline.control.messages import PROTOCOL
 from pipeline.control.places import Place, sockets
 from stages.captions.text import clean
 
@@ -48,6 +49,7 @@ class Process:
     place: Place
     command: str
     graphs: Sequence[Message]
+    protocol: int = PROTOCOL
 
     @property
     def names(self) -> list[str]:
@@ -122,7 +124,7 @@ async def _meet(place: Place, found: list[Process]) -> None:
                 told = await conversation.ask("graphs")
         except (Refused, OSError):  # it has ended meanwhile
             return
-        found.append(Process(place, told["command"], told["graphs"]))
+        found.append(Process(place, told["command"], told["graphs"], told["protocol"]))
 
 
 def readable(value: Any) -> Any:

@@ -4,12 +4,13 @@ A client says what it wants in `do`; answers have a `type`. `graph` may be left 
 
 | `do` | more | answers |
 | --- | --- | --- |
-| `graphs` | | one `graphs`: the process, and its graphs |
+| `graphs` | | one `graphs`: the process, and its graphs with their edges, and what can be paused |
 | `watch` | `every_s`, `graph` | `snapshot` again and again, `ledger` for each graph that ends, `over` |
 | `tap` | `edge`, `graph` | `tapping`, then each `item`, `missed` where the client was too slow, `ended` |
 | `ledger` | `graph` | one `ledger`: what became of everything so far |
 | `set` | `stage`, `attribute`, `value`, `graph` | one `set` |
 
+`graphs` also tells the `protocol`, which this module numbers: another one may say anything.
 What cannot be done is answered by an `error` with a `message`. `watch` and `tap` go on until the client hangs up.
 """
 
@@ -24,6 +25,7 @@ from attrs import frozen
 __all__ = [
     "EVERY_S",
     "LINE_LIMIT_BYTES",
+    "PROTOCOL",
     "AskGraphs",
     "AskLedger",
     "AskSet",
@@ -35,6 +37,7 @@ __all__ = [
     "parse",
 ]
 
+PROTOCOL = 1
 LINE_LIMIT_BYTES = 16_384
 """Of a request: far more than any is long."""
 EVERY_S = 0.5
@@ -106,7 +109,12 @@ def parse(text: bytes) -> Request:
 
 def line(kind: str, **told: Any) -> bytes:
     """A message with its line end. ASCII: no text can break it, whatever is in it."""
-    return json.dumps({"type": kind, **told}, separators=(",", ":"), default=str).encode("ascii") + b"\n"
+    return json.dumps({"type": kind, **told}, separators=(",", ":"), default=_plain).encode("ascii") + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: numpy's numbers, which stages may count with, and the rest as text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _text(told: dict[str, Any], name: str) -> str:

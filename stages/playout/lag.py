@@ -1,8 +1,9 @@
 """What is done about speech that comes out late: nothing, shorter pauses, faster, not at all.
 
-The lag of an utterance is how long after it came it begins to be played, less the least that this ever was. It
-does not depend on any clock but the caller's, nor on how long the original was. What is said here is decided from
-the worst lag that anything in the queue is going to have, so that it begins before the bound is reached.
+The lag of an utterance is how much later it sounds than it would, had it come to a speaker that is not behind:
+had no translation before it been longer than its original. So it does not count how long the original was, nor
+that one who speaks after a long one is heard after it; and it depends on no clock but the caller's. What is done
+is decided from the worst lag that anything in the queue is going to have: it begins before the bound is reached.
 """
 
 from __future__ import annotations

@@ -67,12 +67,18 @@ class Pauses:
         self.held_frames += len(samples)
         waiting = np.concatenate([self._rest, samples])
         window = max(1, self.rate * WINDOW_MS // 1000)
-        whole = len(waiting) // window * window
-        self._rest = waiting[whole:]
-        for begin in range(0, whole, window):
-            for passed in self._judge(waiting[begin : begin + window]):
-                self.held_frames -= len(passed)
-                yield passed
+        count = len(waiting) // window
+        windows, self._rest = (
+            waiting[: count * window].reshape(count, window, self.channels),
+            waiting[count * window :],
+        )
+        amplitudes = np.sqrt(np.mean(np.square(windows, dtype=np.float32), axis=(1, 2)))
+        judged = zip(windows, amplitudes.tolist(), strict=True)
+        passed = [part for each, amplitude in judged for part in self._judge(each, amplitude)]
+        if passed:
+            whole = np.concatenate(passed)
+            self.held_frames -= len(whole)
+            yield whole
 
     def flush(self) -> Iterator[Samples]:
         """The rest. A pause that goes on begins anew with what comes next."""
@@ -81,17 +87,14 @@ class Pauses:
             yield passed
         self._rest = self._rest[:0]
 
-    def _judge(self, window: Samples) -> Iterator[Samples]:
-        if self._is_quiet(window):
+    def _judge(self, window: Samples, amplitude: float) -> Iterator[Samples]:
+        """What of it is passed on; `amplitude` is its root mean square."""
+        self._loud = max(amplitude, self._loud * 0.5 ** (WINDOW_MS / 1000 / _FADES_S))
+        if amplitude <= max(_SILENT, _QUIET * self._loud):
             yield from self._pause(window)
         else:
             yield from self._resume()
             yield window
-
-    def _is_quiet(self, window: Samples) -> bool:
-        amplitude = float(np.sqrt(np.mean(np.square(window, dtype=np.float32))))
-        self._loud = max(amplitude, self._loud * 0.5 ** (WINDOW_MS / 1000 / _FADES_S))
-        return amplitude <= max(_SILENT, _QUIET * self._loud)
 
     def _pause(self, window: Samples) -> Iterator[Samples]:
         if self._passed < _AFTER_MS // WINDOW_MS:

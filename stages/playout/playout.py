@@ -45,7 +45,7 @@ class Playout:
     Every frame that is `put` is played, trimmed (silence), merged by hurrying, skipped (a loss), or held.
     It holds about `hold_s` at the most if callers wait while it is `full`; what they put all the same is taken.
     `now` is in seconds of any clock that never goes back; in `pull` it is when the first frame sounds, but for a
-    delay that stays the same.
+    delay that stays the same. It is for one thread.
     """
 
     rate: int

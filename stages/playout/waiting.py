@@ -51,7 +51,7 @@ class Utterance:
     skipped_lag_s: float | None = None
     """How late it was when it was skipped."""
     skipped_frames: int = 0
-    _pieces: deque[tuple[Samples, float]] = field(init=False, factory=deque)
+    _blocks: deque[tuple[Samples, float]] = field(init=False, factory=deque)
     """Blocks, and when they came."""
     _due: float = field(init=False, default=0.0)
     """When the next frame could have sounded, had nothing been in its way."""
@@ -61,18 +61,18 @@ class Utterance:
 
     @property
     def blocks(self) -> int:
-        return len(self._pieces)
+        return len(self._blocks)
 
     def append(self, samples: Samples, now: float) -> None:
-        self._pieces.append((samples, now))
+        self._blocks.append((samples, now))
         self.frames += len(samples)
         self.total += len(samples)
 
     def take(self, most: int, rate: int) -> Samples:
         """Up to `most` frames of the first block; there must be one."""
-        samples, came_at = self._pieces.popleft()
+        samples, came_at = self._blocks.popleft()
         if len(samples) > most:
-            self._pieces.appendleft((samples[most:], came_at))
+            self._blocks.appendleft((samples[most:], came_at))
             samples = samples[:most]
         self.begun = True
         self.frames -= len(samples)
@@ -81,11 +81,11 @@ class Utterance:
 
     def wait_s(self, now: float) -> float:
         """How much later than it could have sounded its next frame sounds, if it sounds `now`."""
-        return now - max(self._due, self._pieces[0][1] if self._pieces else self._due)
+        return now - max(self._due, self._blocks[0][1] if self._blocks else self._due)
 
     def clear(self) -> int:
         """Forget what was not taken; how many frames that were."""
-        self._pieces.clear()
+        self._blocks.clear()
         frames, self.frames = self.frames, 0
         self.total -= frames
         return frames
@@ -107,6 +107,8 @@ class Waiting:
     _utterances: deque[Utterance] = field(init=False, factory=deque)
     _last: Utterance | None = field(init=False, default=None)
     """The last that came, also when it has been played."""
+    _longest: int = field(init=False, default=0)
+    """Frames of the longest original since nobody had to wait."""
     _next: int | None = field(init=False, default=None)
     """The position at which sound that goes on would start."""
     _told: deque[Skipped] = field(init=False, factory=lambda: deque(maxlen=_REMEMBERED))
@@ -181,14 +183,18 @@ class Waiting:
     def _fair_at(self, start: int, now: float) -> float:
         """When an utterance would begin that comes `now`, had none before it been longer than its original.
 
-        Behind a long one that takes some time, for which nobody is to blame; `_FAIR` lets it pass.
+        Who comes behind a long one waits, and is not late; but no longer than the longest took, however many come
+        at once.
         """
-        last = self._last
-        if last is None:
+        if self._last is None:
             return now
-        original = start - last.start
-        frames = min(original, last.total) if original > 0 else last.total
-        return max(now, last.fair_at + frames / _FAIR / self.rate)
+        original = start - self._last.start
+        frames = min(original, self._last.total) if original > 0 else self._last.total
+        self._longest = max(self._longest, frames)
+        at = min(self._last.fair_at + frames / _FAIR / self.rate, now + self._longest / self.rate)
+        if at <= now:
+            self._longest = 0
+        return max(now, at)
 
     def _drop(self, utterance: Utterance, frames: int) -> None:
         utterance.skipped_frames += frames

@@ -59,6 +59,10 @@ class Agreement:
 
     def finish(self, final: str) -> str:
         """What the last word on it adds to what is settled. Afterwards the next utterance can begin: `clear`."""
+        said, told = "".join(words(final)), self.settled
+        if told and said.startswith(told):  # perhaps all that is new is a comma
+            self._settled.append(said[len(told) :])
+            return said[len(told) :]
         return self._settle(self._behind(words(final)))
 
     def clear(self) -> None:

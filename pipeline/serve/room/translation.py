@@ -14,10 +14,11 @@ from pipeline.runner import Execution
 from pipeline.serve.interpretation import seated
 from pipeline.serve.room.floor import Feed, Floor
 from pipeline.serve.room.operator import GRAPHS
-from pipeline.serve.room.parts import Fed, Note, Order, Shown, Spoken
+from pipeline.serve.room.parts import Fed, Note, Shown, Spoken
 from pipeline.serve.room.tongues import Key, Tongues
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.room.order import Order
 from stages.room.wire import Progress
 
 __all__ = ["Translation"]

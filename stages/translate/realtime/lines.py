@@ -46,7 +46,7 @@ class Lines:
 
     @asynccontextmanager
     async def next(self, resume: Resume | None = None) -> AsyncIterator[Line]:
-        """The next session, ready: the lost one where that may be, or the spare one. Raises Refused, Interrupted."""
+        """The next session, ready: the lost one where it may go on, or the spare. Raises Refused, Interrupted."""
         if not self.sessions:
             self.status = "connecting"
         if self._well_at is None:

@@ -1,0 +1,100 @@
+"""Single keys while a run is on a terminal: space pauses and goes on, q ends.
+
+The terminal is told not to wait for Enter and not to show what is typed; Ctrl-C stays what it is. However the run
+ends, the terminal is as it was: `restore` may be called at any time, and more than once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import anyio
+from attrs import define, field
+
+from pipeline.cli.watch import View
+from pipeline.runner import Execution
+
+__all__ = ["HINT", "Keyboard", "can_listen", "keyboard", "pausing"]
+
+HINT = "space pauses, q ends"
+_PAUSE, _END = " p", "q\x04"
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)?", re.DOTALL)
+"""What arrows and other keys send that are no letters (ECMA-48, control sequences)."""
+
+
+class _Pausing(Protocol):
+    paused: bool
+
+
+def pausing(stages: Iterable[Any]) -> list[_Pausing]:
+    """Those of `stages` that can be paused: microphones."""
+    return [stage for stage in stages if hasattr(type(stage), "paused")]
+
+
+@contextmanager
+def keyboard() -> Iterator[Keyboard | None]:
+    """The keys of the terminal that standard input is; None where it is none, or another program's in front."""
+    keys = _opened()
+    try:
+        yield keys
+    finally:
+        if keys is not None:
+            keys.restore()
+
+
+@define
+class Keyboard:
+    """The keys that are pressed, and what they do."""
+
+    fd: int
+    restore: Callable[[], None] = field(repr=False)
+
+    async def obey(self, execution: Execution, view: View) -> None:
+        """Do what the keys say, for as long as there are any."""
+        while True:
+            await anyio.wait_readable(self.fd)
+            pressed = os.read(self.fd, 64)
+            if not pressed:
+                return
+            for key in _SEQUENCE.sub(b"", pressed).decode("ascii", "replace"):
+                _obey(key, execution, view)
+
+
+def _obey(key: str, execution: Execution, view: View) -> None:
+    if key in _PAUSE:
+        stages = pausing(node.stage for node in execution.plan.nodes.values())
+        paused = not all(stage.paused for stage in stages)
+        for stage in stages:
+            stage.paused = paused
+        if stages:
+            view.say("paused: nothing that is said is heard" if paused else "listening again")
+    elif key in _END:
+        execution.stop()
+        view.say("ending: what is under way still arrives")
+
+
+def can_listen() -> bool:
+    """Whether standard input is a terminal in front, of a kind whose keys can be waited for."""
+    try:
+        fd = sys.stdin.fileno()
+        return find_spec("termios") is not None and sys.stdin.isatty() and os.tcgetpgrp(fd) == os.getpgrp()
+    except (OSError, ValueError):  # closed
+        return False
+
+
+def _opened() -> Keyboard | None:
+    if not can_listen():
+        return None
+    import termios  # here: Windows has none, and its consoles cannot be waited for
+    import tty
+
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd, termios.TCSADRAIN)
+    return Keyboard(fd, lambda: termios.tcsetattr(fd, termios.TCSADRAIN, before))

@@ -1,0 +1,271 @@
+"""`dragoman listen`: its graph, and the whole of it in rooms of PulseAudio."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from attrs import define, field
+from click.testing import CliRunner
+
+from pipeline.cli.listen import Listen
+from pipeline.cli.main import cli
+from pipeline.items import Samples
+from tests.engine import needs_models
+from tests.pulse import MIC, RATE, ROOT, SPEAKER, Pulse, pulse, wait_until
+from tests.wer import error_rate
+
+ROOMS = ["--microphone", "room_mic", "--speaker", "room_speaker"]
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, ["listen", *arguments])
+
+
+# --- the graph
+
+
+def test_it_is_the_graph_that_ships_unless_more_is_asked_for() -> None:
+    shipped = (ROOT / "graphs" / "listen.yaml").read_text(encoding="utf-8")
+    stages = Listen().graph().nodes
+    assert re.findall(r"^  ([\w-]+):  +\{use|^  ([\w-]+):$", shipped, re.MULTILINE)
+    assert list(stages) == ["mic", "pcm", "interpreter", "speaker", "captions"]
+    assert all(f"\n  {name}:" in shipped for name in stages)
+    interpreter: Any = stages["interpreter"].stage
+    assert interpreter.echo_guard == "speaker"
+    (read,) = stages["pcm"].reads
+    assert (str(read.buffer), read.when_full) == ("30000ms", "drop_oldest")
+
+
+def test_all_that_can_be_asked_for_is_in_the_graph() -> None:
+    told = invoke(
+        *("--from", "es-es", "--to", "en-us", "--microphone", "3", "--speaker", "USB", "--max-lag", "5s"),
+        *("--half-duplex", "--engine", "realtime", "--base-url", "ws://127.0.0.1:8765"),
+        *("--save", "x.wav", "--subtitles", "x.srt", "--show-graph"),
+    )
+    assert told.exit_code == 0
+    for part in (
+        "{use: microphone, device: 3}",
+        "{use: speaker, from: interpreter.audio, device: USB, max_lag: 5s}",
+        "source_language: es-es, target_language: en-us",
+        "base_url: 'ws://127.0.0.1:8765'",
+        "echo_guard: speaker, half_duplex: true",
+        "{use: wav, from: interpreter.audio, path: x.wav, layout: timeline}",
+        "{use: subtitles, from: interpreter.text, path: x.srt}",
+    ):
+        assert part in told.stdout
+
+
+def test_captions_only_need_no_speaker_no_voice_and_no_guard() -> None:
+    nodes = Listen(speech=False).graph().nodes
+    assert list(nodes) == ["mic", "pcm", "interpreter", "captions"]
+    interpreter: Any = nodes["interpreter"].stage
+    assert interpreter.echo_guard is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--no-speech", "--half-duplex"], "--half-duplex is for when speech is played"),
+        (["--base-url", "ws://x"], "it needs --engine realtime"),
+        (["--max-lag", "soon"], "'speaker.max_lag' cannot be 'soon'"),
+        (["--engine", "magic"], "'interpreter.engine' cannot be 'magic'"),
+        (["--from", "xx"], "'interpreter.source_language' cannot be 'xx'"),
+        (["--to", "de-de"], "no route from en-us to de-de"),
+        (["--save", "x.doc"], "'saved.path' cannot be 'x.doc'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(arguments: Sequence[str], said: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+# --- in rooms
+
+
+@define
+class Terminal:
+    """A person's: what is written on it, and what is typed."""
+
+    fd: int
+    process: subprocess.Popen[bytes]
+    _written: bytearray = field(factory=bytearray)
+
+    @property
+    def shown(self) -> str:
+        """All that was ever shown, without colours and cursors, a line for each."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._written.decode("utf-8", "replace")).replace("\r", "\n")
+
+    def press(self, keys: str) -> None:
+        os.write(self.fd, keys.encode())
+
+    def read(self) -> None:
+        while chunk := _read(self.fd):
+            self._written += chunk
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # Linux says so at the end
+        return b""
+
+
+@contextmanager
+def on_a_terminal(room: Pulse, *arguments: str) -> Iterator[Terminal]:
+    """`dragoman` as the foreground of a terminal of its own."""
+    person, program = pty.openpty()
+    env = {**room.env, "COLUMNS": "100", "LINES": "30", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-c", _FOREGROUND, *arguments]
+    streams = {"stdin": program, "stdout": program, "stderr": program}
+    with subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True, **streams) as process:
+        terminal = Terminal(person, process)
+        reader = threading.Thread(target=terminal.read)
+        reader.start()
+        try:
+            yield terminal
+        finally:
+            process.kill()
+            process.wait(10)
+            mode = termios.tcgetattr(program)[3]
+            os.close(program)
+            reader.join(10)
+            os.close(person)
+    assert mode & termios.ECHO, "the terminal was left without echo"
+
+
+_FOREGROUND = f"""
+import fcntl
+fcntl.ioctl(0, {termios.TIOCSCTTY}, 0)
+from pipeline.cli.main import main
+main()
+"""
+
+
+def recording(path: Path) -> Samples:
+    samples, rate = soundfile.read(path, dtype="int16")
+    return np.asarray(soxr.resample(samples, rate, RATE), np.int16)
+
+
+def transcript(speech: Path, name: str) -> str:
+    told = json.loads((speech / "manifest.json").read_text(encoding="utf-8"))["speech"]
+    return str(next(entry["transcript"] for entry in told if entry["file"] == name))
+
+
+@pytest.mark.models
+@needs_models
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_space_pauses_and_what_is_said_meanwhile_appears_nowhere(
+    tmp_path: Path, speech: Path, backend: str
+) -> None:
+    heard, unheard = "en_ls_1272_quilter.flac", "en_ls_7902_cutter.flac"
+    saved, lines, report = tmp_path / "saved.wav", tmp_path / "lines.srt", tmp_path / "report.json"
+    home = tmp_path / "home"
+    home.mkdir()
+    with pulse(home, MIC, SPEAKER) as room:
+        out = ["--save", str(saved), "--subtitles", str(lines), "--report", str(report), "--backend", backend]
+        with on_a_terminal(room, "listen", *ROOMS, *out) as terminal, room.recorded(SPEAKER) as played:
+            wait_until(lambda: "room_speaker" in terminal.shown and "loading" in terminal.shown, 60)
+            terminal.press(" ")
+            wait_until(lambda: "paused, nothing is heard" in terminal.shown, 10)
+            room.play(MIC, recording(speech / unheard)).wait(30)
+            terminal.press("p")
+            wait_until(lambda: "listening again" in terminal.shown, 10)
+            room.play(MIC, recording(speech / heard)).wait(30)
+            wait_until(lambda: "] pt-br:" in terminal.shown, 60)
+            wait_until(lambda: np.abs(played()[-RATE:]).max() > 300, 60)
+            terminal.press("\x03")
+            assert terminal.process.wait(60) == 130
+    shown = [line for line in terminal.shown.splitlines() if line.startswith("[")]
+    assert len(shown) >= 2
+    assert error_rate(transcript(speech, heard), shown[0].partition("] ")[2]) < 0.25
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["balanced"]
+    assert told["lost"].keys() <= {"mic: overrun"}, "nothing, but where this machine is too busy to listen"
+    assert counted(told, "mic")["frames not heard while paused"] > 2 * RATE
+    assert counted(told, "interpreter/vad")["utterances"] == 1
+    text = lines.read_text(encoding="utf-8")
+    assert "Quilter" in text
+    assert text.count("-->") <= 2
+    assert np.abs(played()[-RATE // 2 :]).max() < 300, "what was under way is played to its end"
+    assert soundfile.info(saved).duration > 3
+
+
+def counted(report: Mapping[str, Any], stage: str) -> Mapping[str, int]:
+    found: Mapping[str, int] = next(each["counts"] for each in report["stages"] if each["name"] == stage)
+    return found
+
+
+@contextmanager
+def looped_back(room: Pulse, volume: str) -> Iterator[None]:
+    """What is played into the one room is heard in the other, a moment later and quieter."""
+    room.control("load-module", "module-loopback", f"source={SPEAKER}.monitor", f"sink={MIC}", "latency_msec=80")
+    (stream,) = json.loads(room.control("--format=json", "list", "sink-inputs"))
+    room.control("set-sink-input-volume", str(stream["index"]), volume)
+    yield
+
+
+@pytest.mark.models
+@needs_models
+@pytest.mark.parametrize("guarded", [False, True])
+def test_what_the_speaker_said_is_translated_again_unless_it_is_guarded(
+    tmp_path: Path, speech: Path, guarded: bool
+) -> None:
+    graph, report = tmp_path / "graph.yaml", tmp_path / "report.json"
+    text = Listen(microphone="room_mic", speaker="room_speaker", max_lag="30s").sketch().as_yaml()
+    assert ", echo_guard: speaker" in text
+    graph.write_text(text if guarded else text.replace(", echo_guard: speaker", ""), encoding="utf-8")
+    home = tmp_path / "home"
+    home.mkdir()
+    with pulse(home, MIC, SPEAKER) as room, looped_back(room, "-12dB"):
+        run = room.dragoman("run", str(graph), "--format", "json", "--report", str(report))
+        texts = list[Mapping[str, Any]]()
+        reader = threading.Thread(target=lambda: texts.extend(_transcripts(run)))
+        assert run.stdout is not None
+        assert any(json.loads(line).get("done_s", 0) > 0 for line in run.stdout), "the microphone hears"
+        reader.start()
+        with room.recorded(SPEAKER) as played:
+            room.play(MIC, recording(speech / "en_ls_1272_quilter.flac"))
+            wait_until(lambda: np.abs(played()).max() > 1000, 90)
+            wait_until(lambda: np.abs(played()[-2 * RATE :]).max() < 100, 60)
+            if not guarded:
+                wait_until(lambda: (np.abs(played()[-RATE:]) > 1000).any(), 60)  # it begins again
+        run.send_signal(2)
+        run.wait(60)
+        reader.join(10)
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["balanced"]
+    assert told["lost"].keys() <= {"mic: overrun"}, "nothing, but where this machine is too busy to listen"
+    spoken = counted(told, "interpreter/tts")["utterances spoken"]
+    if guarded:
+        assert spoken == 1
+        assert len(texts) == 1
+        guard = counted(told, "interpreter/guard")
+        assert guard["times our own speech was heard and silenced"] >= 1
+        assert guard["ms of it"] > 3000
+    else:
+        assert spoken >= 2
+
+
+def _transcripts(run: subprocess.Popen[str]) -> Iterator[Mapping[str, Any]]:
+    assert run.stdout is not None
+    for line in run.stdout:
+        told = json.loads(line)
+        if told["type"] == "text" and told["output"].endswith(".transcript"):
+            yield told
