@@ -340,7 +340,8 @@ RESAMPLE = """async ([rate, hz, wanted]) => {
   tone.connect(new GainNode(context, {gain: 0.5})).connect(node).connect(context.destination);
   tone.start();
   await context.startRendering();
-  for (let i = 0; i < 5 || (i < 500 && blocks.length < wanted); i += 1) await new Promise(done => setTimeout(done, 20));
+  const awhile = () => new Promise(done => setTimeout(done, 20));
+  for (let i = 0; i < 5 || (i < 500 && blocks.length < wanted); i += 1) await awhile();
   const pcm = blocks.flatMap(({pcm}) => Array.from(new Int16Array(pcm)));
   return {pcm, levels: blocks.map(({peak, rms}) => [peak, rms])};
 }"""

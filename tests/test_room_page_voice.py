@@ -62,7 +62,7 @@ PLAY = """async ([script, seconds]) => {
     else context.suspend(at).then(() => { run(); context.resume(); });
   }
   const rendered = await context.startRendering();
-  await new Promise(done => setTimeout(done, 50));
+  for (let i = 0; i < 3 || (i < 100 && voice.sounding); i += 1) await new Promise(done => setTimeout(done, 20));
   const {playedMs, droppedMs, hiccups, heldMs} = voice;
   return {samples: Array.from(rendered.getChannelData(0)), playedMs, droppedMs, hiccups, heldMs};
 }"""
