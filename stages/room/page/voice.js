@@ -8,7 +8,7 @@
 
 export const RATE_HZ = 24000;
 const FADE_S = 0.008;
-const MARGIN_S = 0.03; // what is nearer than this may be under way in the audio thread already
+const MARGIN_S = [0.03, 0.15]; // what is nearer may be under way in the audio thread: a block of its, within these bounds
 const AHEAD_S = 1.5;
 const LEAST_CUSHION_S = 0.2;
 const MOST_CUSHION_S = 1.2;
@@ -124,7 +124,7 @@ export class Voice {
 
   #schedule() {
     const now = this.#context.currentTime;
-    const soon = now + Math.max(MARGIN_S, 2 * (this.#context.baseLatency ?? 0));
+    const soon = now + Math.min(MARGIN_S[1], Math.max(MARGIN_S[0], this.#context.baseLatency || 0));
     if (this.#run && this.#run.until < soon) this.#endRun(now);
     while (this.#held.length) {
       if (this.#held[0] === "end") {
