@@ -51,9 +51,9 @@ async def lost_session(running: Server, seconds: int = 3, key: str | None = None
         await speaker.say(ramp(seconds * SECOND))
         await speaker.find(AudioDone)
         (running_session,) = running._sessions
-        interpretation = running_session._interpretation
-        assert interpretation is not None
-        await wait_until(lambda: interpretation.intake.position == seconds * SECOND)
+        work = running_session._work
+        assert work is not None
+        await wait_until(lambda: work.intake.position == seconds * SECOND)
         await speaker.cut()
         await wait_until(lambda: running_session._wires.away)
     return created, speaker
