@@ -149,6 +149,27 @@ async def test_realtime_against_our_own_server(
     assert soundfile.info(speech).duration >= 2
 
 
+@pytest.mark.anyio
+async def test_a_call_that_follows_languages_against_our_own_server(
+    anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The echo hears English on both sides: so both hear their own words, which need no translation."""
+    monkeypatch.setenv("CAMB_API_KEY", "any")
+    short, said = tmp_path / "short.wav", tmp_path / "said.jsonl"
+    soundfile.write(short, soundfile.read(EN_DEMO, frames=32000, dtype="int16")[0], 16000)
+    told = {"here": short, "there": short, "said": said}
+    files = {f"heard_{side}": tmp_path / f"{side}.wav" for side in ("here", "there")}
+    async with server(silence_s=1.0) as running:
+        await run(loaded("call-auto", service=running.base_url, **told, **files))
+        lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
+        assert {line["language"] for line in lines if line["type"] == "text" and line["final"]} == {"en-us"}
+        await run(loaded("call-auto", service=running.base_url, ours="en-us", theirs="pt-br", **told, **files))
+    lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
+    words = {line["text"] for line in lines if line["type"] == "text" and line["final"]}
+    assert {"utterance 1, 2.0 s", "[pt-br] utterance 1, 2.0 s", "[en-us] utterance 1, 2.0 s"} <= words
+    assert all(soundfile.info(path).duration >= 2 for path in files.values())
+
+
 @needs_models
 def test_transcribe_writes_down_what_is_said(tmp_path: Path) -> None:
     output = tmp_path / "transcript.srt"
