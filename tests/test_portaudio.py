@@ -1,4 +1,4 @@
-"""Which device is meant, and what is said where none is. Pure; the real ones are tried by microphone and speaker."""
+"""Which device is meant, and what is said where none is. Real ones are tried by microphone and speaker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ LISTED = [
         ("yeti", "input", 2),
         ("USB", "output", 1),  # the other has no outputs
         ("Default", "input", 3),  # the whole name goes before a part of another
-        ("7", "output", 5),  # no number, so a name
+        ("7 s", "output", 5),
+        ("257", "output", 0),  # no number of a device, so a part of a name
         ("hw:0", "input", 0),
     ],
 )
@@ -49,7 +50,7 @@ def test_a_device_is_found_by_number_or_name(wanted: str | int | None, direction
         (
             "usb",
             "input",
-            "several microphones match 'usb'; say which, by name or number: 1 'USB Audio: Jabra (hw:1,0)'",
+            "several microphones match 'usb'; say which, by name or number: 1 'USB Audio: Jabra",
         ),
         ("bluetooth", "output", "no speaker 'bluetooth'; there is 0 'HDA Intel: ALC257 (hw:0,0)' (ALSA), 1 "),
         (2, "output", "no speaker 2; there is 0 "),
