@@ -168,6 +168,7 @@ async def carried(number: int, seconds: float, *, voice: bool, stalled: bool) ->
         "listeners": f"{number} and one stalled" if stalled else str(number),
         "caption": in_ms(captions),
         "sound": in_ms(sounds) if voice else None,
+        "cut off": sum(each["broken"] for each in came),
         "captions lost": due - len(captions),
         "sounds lost": due - len(sounds) if voice else 0,
         "KiB each, joined": (joined_kib - before_kib) / number,
