@@ -37,6 +37,19 @@ export class Voice {
     this.#out.connect(context.destination);
   }
 
+  /** One for this browser; to be called in a tap, without which it may not sound. */
+  static open(onchange) {
+    if (navigator.audioSession) navigator.audioSession.type = "playback"; // an iPhone's mute switch is for ringing
+    const Context = window.AudioContext ?? window.webkitAudioContext;
+    let context;
+    try {
+      context = new Context({ sampleRate: RATE_HZ, latencyHint: "playback" });
+    } catch {
+      context = new Context(); // it resamples each block
+    }
+    return new Voice(context, onchange);
+  }
+
   get context() {
     return this.#context;
   }
