@@ -1,9 +1,14 @@
-"""What a room carries: hundreds of listeners on one machine, and one among them that reads nothing.
+"""What a room carries: one speaker, and hundreds of listeners with captions and the interpreter's voice.
 
-The server is a process of its own (`dragoman serve --room --engine echo`); this one is its speaker and all its
-listeners. A delay is the time from sending the last 100 ms of an utterance to getting its caption.
+The server is a process of its own (`dragoman serve --room`), its listeners are two more. A delay is the time from
+sending the last 100 ms of an utterance to its caption, and to the first of its sound, at each listener. Added is
+what it is more than with one listener. One row has a listener besides who reads nothing at all.
 
-    python -m benchmarks.room [--json] [--listeners 50,300] [--seconds 20]
+    python -m benchmarks.room [--json] [--listeners 1,100,300] [--seconds 20]
+        [--local [--recording FILE] [--languages pt-br,es-es]]
+
+`--local` measures the offline engine instead, on a recording (the sample) at the pace of speech, one listener a
+language; its figures are the server's own, from /metrics: seconds after the end of an utterance.
 """
 
 from __future__ import annotations
@@ -11,156 +16,269 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
-import socket
-import statistics
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import soundfile
+import soxr
 from websockets.asyncio.client import connect
 
 from benchmarks.measure import show
+from benchmarks.serve import MESSAGE, MESSAGE_S, SAMPLE, UTTERANCE, cpu_s, in_ms
 from stages.translate.realtime.codec import dump_client
-from stages.translate.realtime.events import Append, SessionConfig, SessionUpdate
+from stages.translate.realtime.events import Append
 
-MESSAGE_S = 0.1
-MESSAGE = dump_client(Append(bytes(4800)))
-UTTERANCE_MS = 2000
-"""The echo engine's."""
-LINK = re.compile(r"(listeners|speaker): +http(\S+)/r/([\w-]+)(?:/speak\?key=(\S+))?")
+PROCESSES = 2
+"""Of listeners: one core could not read for three hundred."""
+PARTS = ("p50", "p99")
+ROOM = ["--room", "benchmark", "--room-open", "--room-source", "en-us", "--no-qr", "--port", "0"]
+MANY = ["--max-listeners", "5000", "--max-listeners-per-address", "5000", "--max-opening", "5000"]
+
+
+# --- the server -----------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A room that is served: its process and its addresses."""
+
+    def __init__(self, process: asyncio.subprocess.Process, room: str, key: str) -> None:
+        self.process, self.key = process, key
+        self.room = room.replace("http", "ws", 1)
+        self.metrics = room.partition("/r/")[0] + "/metrics"
+
+    def rss_kib(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1])
+
+    def figures(self) -> str:
+        with urllib.request.urlopen(self.metrics) as answer:
+            text: str = answer.read().decode()
+            return text
 
 
 @asynccontextmanager
-async def served(listeners: int) -> AsyncIterator[tuple[int, str, str, str]]:
-    """A server's process id, base URL, room and speaker's key."""
+async def served(*options: str) -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--engine", "echo", "--port", "0", "--room", "--rooms-file", str(Path(folder) / "rooms")]
-        limits = ["--max-listeners", str(listeners + 10), "--max-listeners-per-address", str(listeners + 10)]
-        command = [sys.executable, "-m", "pipeline", "serve", *options, *limits, "--room-source", "en-us"]
-        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        command = ["pipeline", "serve", *ROOM, *MANY, "--rooms-file", f"{folder}/rooms.json", *options]
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stderr=-1)
         assert process.stderr is not None
-        said = ""
-        while "speaker:" not in said:
-            said += (await process.stderr.readline()).decode()
-        found = {match[1]: match for match in LINK.finditer(said)}
+        told = ""
+        while not (found := re.search(r"(https?://\S+/r/[^/\s]+)/speak\?key=(\S+)", told)):
+            line = await process.stderr.readline()
+            assert line, told
+            told += line.decode()
+        draining = asyncio.create_task(process.stderr.read())
         try:
-            yield process.pid, "ws" + found["speaker"][2], found["speaker"][3], found["speaker"][4]
+            yield Server(process, found[1], found[2])
         finally:
-            process.terminate()
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
             await process.wait()
+            await draining
 
 
-async def listen(connection: Any, came: list[tuple[int, float]], dropped: list[int]) -> None:
-    """Note when each caption comes, by where it ends."""
-    async for frame in connection:
-        if isinstance(frame, bytes):
-            continue
-        if frame.startswith('{"type":"caption"'):
-            came.append((json.loads(frame)["end_ms"], time.perf_counter()))
-        elif '"dropped"' in frame:
-            dropped.append(json.loads(frame)["ms"])
+# --- the people -----------------------------------------------------------------------------------------------
 
 
-async def speak(base: str, room: str, key: str, seconds: float) -> dict[int, float]:
-    """Say silence at the pace of speech; when the last message of each utterance went."""
-    sent: dict[int, float] = {}
-    async with connect(f"{base}/r/{room}/speak-socket", proxy=None, compression=None) as speaker:
-        await speaker.send(dump_client(SessionUpdate(opening=SessionConfig("en-us"), api_key=key)))
-        while json.loads(await speaker.recv())["type"] != "session.updated":
-            pass
-        reading = asyncio.create_task(drain(speaker))
-        begun = time.perf_counter()
-        for number in range(int(seconds / MESSAGE_S)):
-            await asyncio.sleep(max(0.0, begun + number * MESSAGE_S - time.perf_counter()))
-            await speaker.send(MESSAGE)
-            sent[(number + 1) * 100] = time.perf_counter()
+@asynccontextmanager
+async def listeners(server: Server, number: int, languages: str, *flags: str) -> AsyncIterator[dict[str, Any]]:
+    """So many in one process, from when all are in; what came to them is in what this gives, once it is over."""
+    command = ["benchmarks.room_listeners", f"{server.room}/listen-socket", str(number), languages, *flags]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, stdin=-1, stdout=-1)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    came: dict[str, Any] = {}
+    try:
+        yield came
+    finally:
+        process.stdin.close()
+        came.update(json.loads(await process.stdout.read() or b"{}"))
+        await process.wait()
+
+
+async def speak(server: Server, messages: Sequence[str]) -> list[float]:
+    """Say `messages`, each when it would have been spoken; when each was sent."""
+    opening = {
+        "type": "session.update",
+        "session": {"source_language": "en-us", "mode": "fast", "output_modalities": ["text"]},
+        "auth": {"api_key": server.key},
+    }
+    sent: list[float] = []
+    url = f"{server.room}/speak-socket"
+    async with connect(url, compression=None, max_queue=None, proxy=None) as connection:
+        await connection.send(json.dumps(opening))
+        while "session.created" not in (frame := str(await connection.recv())):
+            assert '"error"' not in frame, frame
+        reading = asyncio.create_task(read_on(connection))
+        begin = time.perf_counter()
+        for number, message in enumerate(messages, start=1):
+            await asyncio.sleep(max(0.0, begin + number * MESSAGE_S - time.perf_counter()))
+            sent.append(time.perf_counter())
+            await connection.send(message)
         await asyncio.sleep(2.0)
         reading.cancel()
-    return {end: when for end, when in sent.items() if end % UTTERANCE_MS == 0}
+    return sent
 
 
-async def drain(connection: Any) -> None:
+async def read_on(connection: Any) -> None:
     async for _ in connection:
         pass
 
 
-def stall(base: str, room: str) -> socket.socket:
-    """A phone that asks for everything and reads nothing."""
-    host, _, port = base.partition("//")[2].rpartition(":")
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.connect((host, int(port)))
-    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
-    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
-    raw.sendall(f"GET /r/{room}/listen-socket HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n{key}\r\n\r\n".encode())
-    hello = b'{"type":"hello","languages":["pt-br"],"voice":"pt-br"}'
-    raw.sendall(b"\x81" + bytes([0x80 | len(hello)]) + bytes(4) + hello)
-    return raw
+# --- what is measured -----------------------------------------------------------------------------------------
 
 
-async def measure(listeners: int, seconds: float, stalled: bool) -> dict[str, Any]:
-    """`listeners` in two languages, half of them with the voice."""
-    async with served(listeners) as (pid, base, room, key), AsyncExitStack() as stack:
-        bare_mb = memory_mb(pid)
-        came = [list[tuple[int, float]]() for _ in range(listeners)]
-        dropped = list[int]()
-        for number in range(listeners):
-            url = f"{base}/r/{room}/listen-socket"
-            phone = await stack.enter_async_context(connect(url, proxy=None, compression=None))
-            tag = ("pt-br", "es-es")[number % 2]
-            wish = {"type": "hello", "languages": [tag], "voice": tag if number % 4 < 2 else None}
-            await phone.send(json.dumps(wish))
-            stack.callback(asyncio.create_task(listen(phone, came[number], dropped)).cancel)
-        await asyncio.sleep(1.0)
-        each_kb = (memory_mb(pid) - bare_mb) * 1024 / listeners
-        phone_that_stalls = stall(base, room) if stalled else None
-        cpu = cpu_s(pid)
-        sent = await speak(base, room, key, seconds)
-        cpu = (cpu_s(pid) - cpu) / seconds
-        if phone_that_stalls is not None:
-            phone_that_stalls.close()
-    delays = sorted(when - sent[end] for each in came for end, when in each if end in sent)
+async def carried(number: int, seconds: float, *, voice: bool, stalled: bool) -> dict[str, Any]:
+    """One room with `number` listeners: their delays, and what they cost."""
+    messages = [MESSAGE] * (int(seconds / MESSAGE_S) // UTTERANCE * UTTERANCE)
+    flags = ["--voice"] if voice else []
+    async with served("--engine", "echo", "--room-languages", "pt-br") as server:
+        async with listeners(server, 1, "pt-br", *flags):
+            await speak(server, messages[: 2 * UTTERANCE])  # what is loaded for the first is nobody's cost
+        before_kib = server.rss_kib()
+        shares = [(number + turn) // PROCESSES for turn in range(PROCESSES)]
+        async with AsyncExitStack() as stack:
+            if stalled:
+                await stack.enter_async_context(listeners(server, 1, "pt-br", "--stalled"))
+            came = [
+                await stack.enter_async_context(listeners(server, share, "pt-br", *flags))
+                for share in shares
+                if share
+            ]
+            joined_kib = server.rss_kib()
+            begin, before_s = time.perf_counter(), cpu_s(server.process.pid)
+            sent = await speak(server, messages)
+            load = (cpu_s(server.process.pid) - before_s) / (time.perf_counter() - begin)
+            spoken_kib = server.rss_kib()
+    captions, sounds = (delays(came, what, sent) for what in ("captions", "sounds"))
+    due = number * (len(messages) // UTTERANCE)
     return {
-        "listeners": listeners,
-        "one stalls": "yes" if stalled else "no",
-        "captions": len(delays),
-        "missing": listeners * len(sent) - len(delays),
-        "p50 ms": statistics.median(delays) * 1000,
-        "p99 ms": delays[int(len(delays) * 0.99)] * 1000,
-        "sound dropped ms": sum(dropped),
-        "CPU": cpu,
-        "kB a listener": each_kb,
+        "listeners": f"{number} and one stalled" if stalled else str(number),
+        "caption": in_ms(captions),
+        "sound": in_ms(sounds) if voice else None,
+        "cut off": sum(each["broken"] for each in came),
+        "captions lost": due - len(captions),
+        "sounds lost": due - len(sounds) if voice else 0,
+        "KiB each, joined": (joined_kib - before_kib) / number,
+        "KiB each, at the end": (spoken_kib - before_kib) / number,
+        "server, cores": load,
+        "clients, cores": sum(each["cpu_s"] for each in came) / seconds,
     }
 
 
-def memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+def delays(came: Sequence[Mapping[str, Any]], what: str, sent: Sequence[float]) -> list[float]:
+    """From the last of an utterance to what came of it, at each listener; the warm-up's captions are not in it."""
+    begin = sent[0]
+    ends_ms = {place: ms for each in came for place, ms in each["ends_ms"].items()}
+    first_ms = min(
+        (ms for each in came for place, ms in each["ends_ms"].items() if max(each["captions"][place]) > begin),
+        default=0,
+    )
+    offset_ms = first_ms - round(UTTERANCE * MESSAGE_S * 1000)
+    found: list[float] = []
+    for each in came:
+        for place, times in each[what].items():
+            last = (ends_ms[place] - offset_ms) // 100 - 1 if place in ends_ms else -1
+            if 0 <= last < len(sent):
+                found += [moment - sent[last] for moment in times]
+    return found
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+def delay_row(measured: Mapping[str, Any], alone: Mapping[str, Any]) -> dict[str, Any]:
+    """Delays in milliseconds, and what is more than with one listener."""
+    told: dict[str, Any] = {"listeners": measured["listeners"]}
+    for what in ("caption", "sound"):
+        if (now := measured[what]) is not None:
+            told |= {f"{what} {name}": now[f"{name} ms"] for name in (*PARTS, "worst")}
+            told |= {f"{what} added {name}": now[f"{name} ms"] - alone[what][f"{name} ms"] for name in PARTS}
+    return told
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--listeners", default="1,50,300")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    asked = parser.parse_args()
-    rows = [
-        asyncio.run(measure(int(number), asked.seconds, stalled))
-        for number in asked.listeners.split(",")
-        for stalled in (False, True)
+def cost_row(measured: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in measured.items() if name not in ("caption", "sound")}
+
+
+async def carried_by(counts: Sequence[int], seconds: float, *, voice: bool) -> None:
+    what = "Captions and the voice" if voice else "Captions alone"
+    busy = about()
+    measured = [await carried(count, seconds, voice=voice, stalled=False) for count in counts]
+    measured.append(await carried(counts[-1], seconds, voice=voice, stalled=True))
+    show(f"{what}: delays in ms {busy}", [delay_row(each, measured[0]) for each in measured])
+    show(f"{what}: costs", [cost_row(each) for each in measured])
+
+
+async def local(recording: Path, languages: str) -> list[dict[str, Any]]:
+    """The offline engine: one recognition, `languages` made of it, each with its voice."""
+    samples, rate = soundfile.read(recording, dtype="float32")
+    pcm = (soxr.resample(samples, rate, 24000) * 32767).astype("<i2").tobytes() + bytes(2 * 24000)
+    messages = [dump_client(Append(pcm[begin : begin + 4800])) for begin in range(0, len(pcm), 4800)]
+    number = len(languages.split(","))
+    async with (
+        served("--engine", "local", "--room-languages", languages) as server,
+        listeners(server, number, languages, "--voice") as came,
+    ):
+        begin, before_s = time.perf_counter(), cpu_s(server.process.pid)
+        await speak(server, messages)
+        await asyncio.sleep(8.0)  # what was said last is still spoken
+        load = (cpu_s(server.process.pid) - before_s) / (time.perf_counter() - begin)
+        figures, rss_kib = server.figures(), server.rss_kib()
+    return [
+        {
+            "languages": languages,
+            "captions": sum(map(len, came["captions"].values())),
+            "sounds": sum(map(len, came["sounds"].values())),
+            **{
+                f"{until} {name} s": lag(figures, until, part)
+                for until in ("shown", "heard")
+                for name, part in PARTS
+            },
+            "load, cores": load,
+            "memory, MiB": rss_kib / 1024,
+        }
     ]
-    show("a room with the echo engine", rows)
+
+
+def lag(figures: str, until: str, quantile: str) -> float:
+    """From the arrival of the end of speech; the server's own figure."""
+    lines = [line for line in figures.splitlines() if line.startswith("dragoman_room_lag_seconds{")]
+    found = [line for line in lines if f'until="{until}"' in line and f'quantile="{quantile}"' in line]
+    return float(found[0].rpartition(" ")[2]) if found else float("nan")
+
+
+def about() -> str:
+    """How busy the machine is: the figures of one that is shared are worth so much."""
+    return f"({os.cpu_count()} cores, load average before {os.getloadavg()[0]:.1f})"
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--local", action="store_true")
+    parser.add_argument("--recording", type=Path, default=SAMPLE)
+    parser.add_argument("--languages", default="pt-br,es-es")
+    parser.add_argument("--listeners", default="1,100,300")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    wishes = parser.parse_args()
+    if wishes.local:
+        title = f"A room with the offline engine, at the pace of speech {about()}"
+        show(title, await local(wishes.recording, wishes.languages))
+        return
+    counts = [int(count) for count in wishes.listeners.split(",") if count]
+    for voice in (False, True):
+        await carried_by(counts, wishes.seconds, voice=voice)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

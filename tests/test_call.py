@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import anyio
 import numpy as np
 import pytest
-from attrs import define, evolve
+import soundfile
+import soxr
+from attrs import define, evolve, field
 
-from pipeline.caps import AudioCaps
+from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.graph import Graph
-from pipeline.items import Audio, Item, Text
+from pipeline.items import Audio, Item, Samples, Text
 from pipeline.ledger import Report
 from pipeline.node import Read
 from pipeline.runner import run
+from pipeline.serve.engine import Local
+from pipeline.serve.listener import serving
 from pipeline.serve.service import Service
-from pipeline.stage import StageError
+from pipeline.stage import Inbox, Outbox, StageError
 from pipeline.testing import Collect, Playlist
 from stages.translate.call import Call
 from stages.translate.realtime.events import SessionConfig
+from tests.engine import needs_models
 from tests.memory_server import MemoryServer, Plan, SlowEcho, memory_server
 from tests.realtime_server import refuse, scripted
-from tests.serve_server import SECOND, ramp, server
+from tests.serve_server import SECOND, ramp, server, service
 from tests.test_realtime_interpreter import in_virtual_time
 from tests.toy_service import RATE, blocks, talk
+from tests.wer import error_rate
 
 PORTS = ("audio_there", "text_there", "transcript_here", "audio_here", "text_here", "transcript_there")
 HERE = [(RATE, 3 * RATE), (8 * RATE, 10 * RATE), (14 * RATE, 17 * RATE), (20 * RATE, 22 * RATE)]
@@ -65,15 +72,15 @@ def spoken_in(session: SessionConfig) -> str:
 
 
 async def call_in_memory(plan: Plan | None = None, engine: dict[str, Any] | None = None, **options: Any) -> Ended:
-    service = Service(SlowEcho(speaks=spoken_in, **(engine or {})))
+    serves = Service(SlowEcho(speaks=spoken_in, **(engine or {})))
     frames = 30 * RATE
-    async with memory_server(service) as memory, anyio.create_task_group() as disturbing:
+    async with memory_server(serves) as memory, anyio.create_task_group() as disturbing:
         if plan is not None:
             disturbing.start_soon(plan, memory)
         stage = Call(api_key="k", open=memory.opener, **options)
         ended = await call(stage, blocks(talk(HERE, frames)), blocks(talk(THERE, frames)))
         disturbing.cancel_scope.cancel()
-    assert service.admission.sessions == 0
+    assert serves.admission.sessions == 0
     return ended
 
 
@@ -177,8 +184,8 @@ async def test_languages_that_are_both_given_over_real_sockets(anyio_backend: st
 
 @pytest.mark.anyio
 async def test_one_side_that_is_refused_ends_the_call(anyio_backend: str) -> None:
-    async with scripted(refuse(401), refuse(401)) as service:
-        stage = Call(api_key="k-canary", base_url=service.url)
+    async with scripted(refuse(401), refuse(401)) as refusing:
+        stage = Call(api_key="k-canary", base_url=refusing.url)
         with pytest.raises(StageError, match="HTTP 401") as caught:
             await call(stage, blocks(ramp(SECOND)[:, None]), blocks(ramp(SECOND)[:, None]))
     assert caught.value.code == 69
@@ -191,3 +198,82 @@ def test_it_says_what_it_gives_and_what_it_cannot_do() -> None:
         with pytest.raises(ValueError, match="wanted"):
             Call(api_key="k", **wrong)
     assert "canary" not in repr(Call(api_key="canary"))
+
+
+# --- real speech --------------------------------------------------------------------------------------------
+
+
+@define(kw_only=True)
+class Speaker:
+    """A source that says each of `turns` once it is `due`."""
+
+    turns: Sequence[tuple[anyio.Event | None, Samples]]
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": AudioCaps(RATE, 1)}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        end = 0
+        for due, samples in self.turns:
+            if due is not None:
+                await due.wait()
+            pause = np.zeros((RATE, 1), np.int16)
+            for block in blocks(np.concatenate([samples, pause])):
+                await outbox.send(Audio(block.samples, end, RATE))
+                end += block.frames
+
+
+@define(kw_only=True)
+class Listener(Collect):
+    """Also says when the first final text has come."""
+
+    heard: anyio.Event = field(factory=anyio.Event)
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for item in inbox:
+            self.items.append(item)
+            if isinstance(item, Text) and item.final:
+                self.heard.set()
+
+
+def recording(path: Path) -> Samples:
+    samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    return np.asarray(soxr.resample(samples[:, :1], rate, RATE))
+
+
+@needs_models
+@pytest.mark.models
+@pytest.mark.anyio
+async def test_english_and_portuguese_find_each_other(anyio_backend: str, speech: Path) -> None:
+    """One says something in English, the other answers in Portuguese, and the first goes on."""
+    ports = {port: Listener() for port in PORTS}
+    english, portuguese = ports["transcript_here"].heard, ports["transcript_there"].heard
+    first, second = (recording(speech / name) for name in ("en_cv_651325.flac", "en_ls_1272_quilter.flac"))
+    here = Speaker(turns=[(None, first), (portuguese, second)])
+    there = Speaker(turns=[(english, recording(speech / "pt_leopard.flac"))])
+    async with serving(service(engine=Local(partials_s=None), silence_s=1.0)) as running:
+        stage = Call(api_key="k", base_url=running.base_url)
+        graph = Graph("call").add("here", here).add("there", there)
+        graph.add("call", stage, reads=[Read("here", into="here"), Read("there", into="there")])
+        for port, collect in ports.items():
+            graph.add(port, collect, reads=f"call.{port}")
+        with anyio.fail_after(180):
+            report = await run(graph)
+    ended = Ended(stage, report, {port: collect.items for port, collect in ports.items()})
+    words = {
+        port: " ".join(text.text for text in ended.texts(port)).lower() for port in PORTS if "audio" not in port
+    }
+    said = (
+        "every purchase is a vote mr quilter is the apostle of the middle classes and we are glad to welcome his"
+    )
+    assert error_rate(f"{said} gospel", words["transcript_here"]) < 0.3
+    assert "raposa" in words["transcript_there"]
+    assert "learn" in words["text_here"]
+    assert "classe" in words["text_there"]
+    assert {text.language for text in ended.texts("text_there")} == {"pt-br"}
+    assert {text.language for text in ended.texts("text_here")} == {"en-us"}
+    assert len(ended.sound("audio_here")) > RATE
+    assert len(ended.sound("audio_there")) > 2 * RATE
+    assert not report.lost

@@ -79,7 +79,9 @@ def test_the_links_lead_to_the_three_pages() -> None:
         "operator:  http://127.0.0.1:8765/r/sunday-1a/watch?key=canary-o",
     ]
     assert "--tls-cert" in lines[3]
-    assert next(iter(links(plan(), "wss://talks.example:443"))) == "listeners: https://talks.example:443/r/sunday-1a"
+    assert (
+        next(iter(links(plan(), "wss://talks.example:443"))) == "listeners: https://talks.example:443/r/sunday-1a"
+    )
     assert len(list(links(plan(), "wss://talks.example:443"))) == 3
 
 

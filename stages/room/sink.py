@@ -52,9 +52,7 @@ class RoomSink:
 
     name: str = option("room", help="the room's name, in its address", check=_name)
     title: str = option("", help="what listeners see above the captions; left out: the name")
-    source_language: str = option(
-        "", help="the language of the original, if that is shown", check=_tag_or_nothing
-    )
+    source_language: str = option("", help="the language of the original, if that is shown", check=_tag_or_nothing)
     language: str = option("", help="the language that `audio` speaks", check=_tag_or_nothing)
     host: str = option("127.0.0.1", help="where to listen; 0.0.0.0 for other machines")
     port: int = option(8766, help="the port; 0 for any that is free", check=between(0, 65535))
