@@ -44,6 +44,9 @@ __all__ = ["Hall", "Settings"]
 
 log = logging.getLogger(__name__)
 
+RETRY_S = 10.0
+"""When recognition has failed, so long a source of this machine is not listened to; a person may try at once."""
+
 
 @frozen(kw_only=True)
 class Settings:
@@ -84,6 +87,8 @@ class Hall:
     _local: Execution | None = field(init=False, default=None)
     """What speaks here without a browser."""
     _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
+    _failed_at: float | None = field(init=False, default=None)
+    """When recognition failed last."""
     _left_at: float | None = field(init=False, default=None)
     """When the last speaker left."""
     _ended: bool = field(init=False, default=False)
@@ -193,12 +198,16 @@ class Hall:
         """Where a local source's audio goes now."""
         if self.speaker is not None or self.paused or self._ended:
             return None
+        if self._failed_at is not None and anyio.current_time() < self._failed_at + RETRY_S:
+            return None
         self.hear(self._local_config)
         return self.intake
 
     def hear(self, config: SessionConfig) -> None:
         """Recognise what comes to `intake` from now on, in the language of `config`."""
         assert self._tasks is not None
+        if self._ended:
+            return
         if self.hearing is None or self.intake.closed:
             before, self.intake = self.intake, Intake()
             self.intake.position = before.end
@@ -248,6 +257,7 @@ class Hall:
             self._notice()
 
     def _fail(self) -> None:
+        self._failed_at = anyio.current_time()
         if self.speaker is not None:
             self.speaker.failed()
 
