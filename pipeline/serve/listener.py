@@ -154,7 +154,7 @@ async def serving(
         what = Listener(serve=server.serve, answer=server.answer, enter=server.enter, leave=server.leave)
         async with anyio.create_task_group() as tasks, listening(listener, what, ssl):
             if hall is not None:
-                tasks.start_soon(hall.run)
+                await tasks.start(hall.run)
             try:
                 yield server
             finally:

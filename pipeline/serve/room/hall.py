@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 from attrs import define, field, frozen
 
 from pipeline.graph import Graph
@@ -109,9 +109,10 @@ class Hall:
 
     # --- running
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Until it is stopped, and everything is told."""
         async with anyio.create_task_group() as self._tasks:
+            task_status.started()
             while True:
                 changed = self.changed
                 wait_s = self._tend(anyio.current_time())
