@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.pulse import MIC, SPEAKER, Pulse, pulse
+
 settings.register_profile("dragoman", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dragoman")  # a busy machine is no mistake
 
-from tests.pulse import MIC, SPEAKER, Pulse, pulse
 
 SPEECH = Path(__file__).parents[2] / "shared" / "speech"
 
