@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 
 import anyio
+from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 
 from stages.room.listener import Listener
@@ -129,6 +130,8 @@ class Audience:
         """Send what there is, and wait for more; return when the room ends. Raises: SocketGone."""
         while True:
             while (frame := listener.next(anyio.current_time())) is not None:
+                if isinstance(frame, bytes):
+                    await checkpoint()  # everybody's captions come before anybody's sound
                 await socket.send(frame, self.limits.send_s)
             if self._closing:
                 return

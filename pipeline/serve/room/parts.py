@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from attrs import define, field
@@ -20,9 +20,13 @@ __all__ = ["Fed", "Heard", "Note", "Overheard", "Shown", "Spoken"]
 
 @define(kw_only=True)
 class Fed:
-    """A source of what a feed brings. A guess that has been overtaken by what waits behind it is left out."""
+    """A source of what a feed brings. A guess that has been overtaken by what waits behind it is left out.
+
+    `missed` hears of texts that were dropped before they could be read, at the place where they are missing.
+    """
 
     channel: Channel
+    missed: Callable[[int], None] = lambda _count: None
     _passed_over: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {}
@@ -41,8 +45,11 @@ class Fed:
         return {"too far behind": self.channel.tally.dropped} if self.channel.tally.dropped else {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        tally = self.channel.tally
+        tally, dropped = self.channel.tally, 0
         async for item in Inlet([self.channel]):
+            if tally.texts_dropped > dropped:
+                self.missed(tally.texts_dropped - dropped)
+                dropped = tally.texts_dropped
             if isinstance(item, Text) and not item.final and tally.texts_sent > tally.texts_received:
                 self._passed_over += 1
             else:
