@@ -10,6 +10,7 @@ from collections import Counter
 from functools import partial
 
 import anyio
+from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 
 from stages.room.listener import Listener
@@ -130,6 +131,7 @@ class Audience:
         while True:
             while (frame := listener.next(anyio.current_time())) is not None:
                 await socket.send(frame, self.limits.send_s)
+                await checkpoint()  # so that everybody has the caption before anybody has all of its sound
             if self._closing:
                 return
             await bell.wait()
