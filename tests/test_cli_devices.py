@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,16 +16,10 @@ from pipeline.cli import devices
 from pipeline.cli.main import cli
 from pipeline.cli.meter import Level, bar, drawn, level_of
 from stages.devices.portaudio import Device
-from tests.pulse import MIC, RATE, SPEAKER, Pulse, pulse
+from tests.pulse import MIC, RATE, Pulse
 
 HALF = (16384 * np.sin(np.arange(30 * RATE) * 2 * np.pi * 400 / RATE)).astype(np.int16)
 """A sine at half of full scale: its peak is at -6.0 dB, its mean at -9.0."""
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
-    with pulse(tmp_path_factory.mktemp("room"), MIC, SPEAKER) as daemon:
-        yield daemon
 
 
 def test_the_table_has_every_device_and_marks_the_default(room: Pulse) -> None:

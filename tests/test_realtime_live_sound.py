@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from pipeline.stage import StageError
 from stages.devices.intake import Piece
 from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.events import AudioDelta, AudioDone
-from tests.pulse import MIC, RATE, SPEAKER, Pulse, pulse, wait_until
+from tests.pulse import MIC, RATE, SPEAKER, Pulse, wait_until
 from tests.test_speaker import likeness, noise
 
 QUICKSTART = """
@@ -41,12 +40,6 @@ except* KeyboardInterrupt:
     pass
 """
 """As the README has it."""
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
-    with pulse(tmp_path_factory.mktemp("room"), MIC, SPEAKER) as daemon:
-        yield daemon
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -27,6 +30,19 @@ from tests.serve_client import CONFIG, Client, client, sounds_of
 from tests.serve_server import SECOND, keys_in, ramp, server, session, wait_until
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def no_key_and_no_token_in_any_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Whatever happens in a test, at any level, the server tells neither."""
+    drawn = secrets.token_urlsafe
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda size: f"canary-{drawn(size)}")
+    with caplog.at_level(logging.DEBUG, "pipeline"), caplog.at_level(logging.DEBUG, "stages"):
+        yield
+    assert "canary" not in caplog.text
+    assert not any("canary" in repr(vars(record)) for record in caplog.records)
 
 
 def resume_of(created: SessionCreated, events: int) -> Resume:
@@ -62,6 +78,8 @@ async def lost_session(running: Server, seconds: int = 3, key: str | None = None
 async def test_it_goes_on_at_the_sample_and_the_event_where_it_was() -> None:
     async with server(silence_s=0.3) as running:
         created, before = await lost_session(running)
+        assert created.resume is not None
+        assert created.resume.token.startswith("canary-")
         assert running.service.admission.sessions == 1
         async with client(running.base_url) as speaker:
             again = await speaker.ready(resume=resume_of(created, events_of(before)))

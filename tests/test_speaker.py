@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,16 @@ import soundfile
 import soxr
 
 from pipeline.items import Audio, Mark, MarkKind, Samples
+from pipeline.stage import Duration
 from stages.devices.playing import Playing
 from stages.devices.portaudio import Device
 from stages.devices.ring import Ring
 from stages.devices.speech import Speech
 from stages.speaker import Speaker
 from tests.fakes import FakeInbox, FakeOutbox
-from tests.pulse import MIC, RATE, SPEAKER, Pulse, pulse, wait_until
+from tests.pulse import RATE, SPEAKER, Pulse, pulse, wait_until
 
 FADE = 3 * RATE // 100
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
-    with pulse(tmp_path_factory.mktemp("room"), MIC, SPEAKER) as daemon:
-        yield daemon
 
 
 def noise(seconds: float, seed: int, rate: int = RATE) -> Samples:
@@ -247,3 +241,13 @@ async def test_silence_alone_opens_no_device(monkeypatch: pytest.MonkeyPatch) ->
     speaker = Speaker()
     await speaker.run(FakeInbox([Mark(MarkKind.FLUSH, 0, 8000)]), FakeOutbox())
     assert (speaker.status, speaker.losses()) == ("", {})
+
+
+def test_skipped_utterances_are_told_of_for_some_seconds() -> None:
+    speaker = Speaker(max_lag=Duration(8))
+    told = []
+    for skipped, now in ((0, 0.0), (1, 1.0), (1, 5.0), (3, 6.0), (3, 15.9), (3, 16.0), (4, 17.0)):
+        speaker._tell_skipped(skipped, now)
+        told.append(speaker.status)
+    one, three = "skipped an utterance, too late to be spoken", "skipped 3 utterances, too late to be spoken"
+    assert told == ["", one, one, three, three, "", one]
