@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import AttrsInstance, asdict, frozen
 
 from pipeline.items import Text
 from pipeline.ledger import EdgeLine, Report, StageLine
@@ -93,8 +93,14 @@ class GraphSnapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot as plain data, seconds to the millisecond. A text is flat: `output`, `lag_s`, fields."""
-        told: dict[str, Any] = _rounded(asdict(self))
-        told["texts"] = [{**each, **each["text"]} for each in told["texts"]]
+        told = _plain(self)
+        told["stages"] = [
+            {**_plain(stage), "counts": {**stage.counts}, "losses": {**stage.losses}} for stage in self.stages
+        ]
+        told["edges"] = [_plain(edge) for edge in self.edges]
+        told["texts"] = [
+            {**_plain(each.text), "output": each.output, "lag_s": _round(each.lag_s)} for each in self.texts
+        ]
         return told
 
 
@@ -180,11 +186,10 @@ def _lag_s(report: Report, text: Text) -> float:
     return max(report.media_s - text.end_ms / 1000, 0.0)
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, DIGITS)
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
-    return value
+def _plain(value: AttrsInstance) -> dict[str, Any]:
+    """The fields of one value, and not of those in it: several times as fast as going down into all of them."""
+    return {name: _round(each) for name, each in asdict(value, recurse=False).items()}
+
+
+def _round(value: Any) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value

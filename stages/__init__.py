@@ -38,12 +38,14 @@ BUILT_IN: Mapping[str, str] = {
     "tts": "stages.tts:Tts",
     "translate": "stages.translate:Translate",
     "realtime": "stages.translate.realtime.interpreter:Interpreter",
+    "call": "stages.translate.call:Call",
     "speaker": "stages.speaker:Speaker",
     "wav": "stages.wav:Wav",
     "subtitles": "stages.subtitles:Subtitles",
     "post_captions": "stages.post_captions:PostCaptions",
     "jsonl": "stages.jsonl:Jsonl",
     "console": "stages.console:Console",
+    "room": "stages.room.sink:RoomSink",
     "tap": "stages.tap:Tap",
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import anyio
@@ -10,11 +11,11 @@ from anyio import to_thread
 from attrs import define, field
 
 from pipeline.caps import AudioCaps, Caps, Port
-from pipeline.items import Item
+from pipeline.items import Audio, Item
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.chunk import block_frames
 from stages.devices.listening import Listening, listening
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import Device, check, find
 from stages.devices.retry import Retry
 from stages.devices.track import Track
@@ -44,7 +45,7 @@ class Microphone:
     channels: int = option(1, help="number of channels", check=between(1, 64))
     block_ms: float = option(50, help="length of a block in milliseconds", check=between(5, 1000, "ms"))
     latency_ms: float = option(
-        DEFAULT_LATENCY_MS,
+        INPUT_LATENCY_MS,
         help="how much the device may hold before it hands it over; less is lost more easily on a busy machine",
         check=between(1, 2000, "ms"),
     )
@@ -166,25 +167,31 @@ class Microphone:
             finally:
                 self._ear = None
                 self._tally = self._tally.with_ear(ear)
-                await _send(track.lose(ear.intake.position, ear.intake.missing), outbox)
+                await _send(deque(track.lose(ear.intake.position, ear.intake.missing)), outbox)
 
     async def _send_on(self, ear: Listening, track: Track, frames: int, outbox: Outbox) -> None:
+        ready: deque[Item] = deque()
         try:
             while True:
                 for piece in await ear.pieces(frames):
                     self._retry.end()
-                    await _send(track.items(piece), outbox)
+                    ready.extend(track.items(piece))
                 if ear.silent:
-                    await _send(track.flush(), outbox)
+                    ready.extend(track.flush())
+                await _send(ready, outbox)
         finally:
             # Stopped, what was captured before is sent: the runner delivers what is handed over while cancelled.
             for piece in ear.rest():
-                await _send(track.items(piece), outbox)
+                ready.extend(track.items(piece))
+            try:
+                await _send(ready, outbox)
+            finally:
+                self._tally.lost += sum(item.frames for item in ready if isinstance(item, Audio))
 
 
-async def _send(items: Iterable[Item], outbox: Outbox) -> None:
-    for item in items:
-        await outbox.send(item)
+async def _send(ready: deque[Item], outbox: Outbox) -> None:
+    while ready:
+        await outbox.send(ready.popleft())
 
 
 @define

@@ -76,7 +76,8 @@ class Socket:
 
     def hold_little(self, size: int) -> None:
         """Let about `size` bytes, and no more, lie in the system while the other side does not read."""
-        _system_socket(self._connection).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        with suppress(OSError, AttributeError):  # it may have gone already, and have no socket any more
+            _system_socket(self._connection).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     async def receive(self) -> str | bytes:
         """The next message. Raises SocketGone. Cancelled, nothing is lost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 import anyio
 from anyio import to_thread
@@ -12,24 +12,20 @@ from attrs import define, field
 from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost
 from stages.devices.playing import Playing, playing
 from stages.devices.portaudio import Device, find, takes
 from stages.devices.retry import Retry
 from stages.devices.speech import Speech
+from stages.played import Played
 
-__all__ = ["Noting", "Speaker"]
+__all__ = ["Speaker"]
 
 _TICK_S = 0.02
 _LATE_S = 2.0
 """Speech that is this late is told of."""
-
-
-class Noting(Protocol):
-    """Who wants to know what was played and when: `stages.played.Played`."""
-
-    def note(self, samples: Samples, rate: int, at: float) -> None:
-        """`samples`, int16 (frames, channels), sound from the loop's time `at`. Called in the device's thread."""
+_TOLD_S = 10.0
+"""How long an utterance that was skipped is told of."""
 
 
 @define(kw_only=True)
@@ -61,16 +57,20 @@ class Speaker:
     when_lost: Literal["fail", "reopen"] = option(
         "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
     )
-    played: Noting | None = field(default=None, repr=False)
-    """Told of everything that is played, with the loop's time at which it sounds."""
+    played: Played | None = field(default=None, repr=False)
+    """Told, in the device's thread, of all that is played, and when by the loop's time it sounds."""
     _speech: Speech | None = field(init=False, default=None)
     _room: _Bell = field(init=False, factory=lambda: _Bell())
     _retry: Retry = field(init=False, factory=Retry)
     _starved: int = field(init=False, default=0)
+    _underflows: int = field(init=False, default=0)
     _unsounded: int = field(init=False, default=0)
     _cut_off: int = field(init=False, default=0)
     _times_lost: int = field(init=False, default=0)
     _late_s: float = field(init=False, default=0.0)
+    _skipped: int = field(init=False, default=0)
+    _told_skipped: int = field(init=False, default=0)
+    _tell_until: float = field(init=False, default=0.0)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AUDIO)}
 
@@ -82,8 +82,8 @@ class Speaker:
     @property
     def status(self) -> str:
         told = [self._retry.status]
-        if self._speech is not None and (skipped := self._speech.skipped):
-            told.append(f"skipped {skipped} utterance{'s' if skipped > 1 else ''}, which came too late")
+        if self._told_skipped:
+            told.append(f"skipped {_utterances(self._told_skipped)}, too late to be spoken")
         if self._late_s >= _LATE_S:
             told.append(f"{self._late_s:.0f} s late")
         return "; ".join(filter(None, told))
@@ -97,6 +97,7 @@ class Speaker:
         return {
             **(self._speech.counts() if self._speech is not None else {}),
             "frames of silence because the machine was busy": self._starved,
+            "underruns inside the device": self._underflows,
             "times the device was lost": self._times_lost,
         }
 
@@ -173,7 +174,7 @@ class Speaker:
     async def _play_on(self, device: Device, speech: Speech) -> None:
         """Keep the device's ring filled until all is played. Raises: DeviceLost."""
         heard = None if self.played is None else self._note
-        async with playing(device, speech.rate, speech.ring, DEFAULT_LATENCY_MS / 1000, heard) as mouth:
+        async with playing(device, speech.rate, speech.ring, OUTPUT_LATENCY_MS / 1000, heard) as mouth:
             self._retry.end()
             try:
                 await self._pump(mouth, speech)
@@ -188,6 +189,7 @@ class Speaker:
                 raise
             finally:
                 self._starved += mouth.starved
+                self._underflows += mouth.underflows
 
     async def _pump(self, mouth: Playing, speech: Speech) -> None:
         while not speech.playout.drained:
@@ -195,14 +197,27 @@ class Speaker:
             speech.fill(mouth.room, now)
             self._room.ring()
             self._late_s = speech.playout.lag_s(now)
+            self._tell_skipped(speech.skipped, now)
             mouth.check()
             await anyio.sleep(_TICK_S)
         await mouth.play_out()
+
+    def _tell_skipped(self, skipped: int, now: float) -> None:
+        """For some seconds, how many utterances were skipped in a row."""
+        if skipped > self._skipped:
+            self._told_skipped += skipped - self._skipped
+            self._skipped, self._tell_until = skipped, now + _TOLD_S
+        elif now >= self._tell_until:
+            self._told_skipped = 0
 
     def _note(self, samples: Samples, at: float) -> None:
         assert self.played is not None
         assert self._speech is not None
         self.played.note(samples, self._speech.rate, at)
+
+
+def _utterances(number: int) -> str:
+    return "an utterance" if number == 1 else f"{number} utterances"
 
 
 async def _first_sound(items: AsyncIterator[Item]) -> Audio | None:

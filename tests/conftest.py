@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.pulse import MIC, SPEAKER, Pulse, pulse
+
+settings.register_profile("dragoman", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dragoman")  # a busy machine is no mistake
+
 
 SPEECH = Path(__file__).parents[2] / "shared" / "speech"
 
@@ -19,6 +27,13 @@ def speech() -> Path:
     if not SPEECH.is_dir():
         pytest.skip(f"no recordings at {SPEECH}")
     return SPEECH
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
+    """A microphone's room and a speaker's, for all who leave them plugged in: to have them takes some seconds."""
+    with pulse(tmp_path_factory.mktemp("room"), MIC, SPEAKER) as daemon:
+        yield daemon
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -133,7 +134,8 @@ class FakeSpeaker:
 def guarded(guard: EchoGuard, played: Sound, heard: Sound, block_ms: int = 50) -> Sound:
     """What `guard` lets through of `heard` while `played` sounds, both beginning at once, as if it were live."""
     microphone, speaker = FakeMicrophone(), FakeSpeaker()
-    guard.meet({"speaker": speaker, "mic": microphone})  # type: ignore[dict-item] - no stages, and enough of them
+    met: dict[str, Any] = {"speaker": speaker, "mic": microphone}
+    guard.meet(met)
     block, out = RATE * block_ms // 1000, list[Samples]()
     ours, theirs = pcm(played), pcm(heard)
     for begin in range(0, len(theirs), block):

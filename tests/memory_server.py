@@ -174,42 +174,50 @@ async def memory_server(service: Service) -> AsyncIterator[MemoryServer]:
 class SlowEcho(Echo):
     """Hears utterances that end at a pause, and works `answer_s` on each, one after the other.
 
-    `heard` has the frames of what its graphs heard: where they begin, and how many.
+    `heard` has the frames of what its graphs heard: from where to where.
     """
 
     answer_s: float = 0.0
     pause_frames: int = RATE * 2 // 5
     heard: list[tuple[int, int]] = field(factory=list)
 
-    def interpreter(self, session: SessionConfig) -> Stage:
-        return Scripted(script=self._interpret)
+    speaks: Callable[[SessionConfig], str] = lambda session: ""
+    """What is spoken in a session."""
 
-    async def _interpret(self, inbox: Inbox, outbox: Outbox) -> None:
-        ear, position, number = Ear(self.pause_frames), 0, 0
+    def interpreter(self, session: SessionConfig) -> Stage:
+        language = self.speaks(session)
+        stage = Scripted(script=lambda inbox, outbox: self._interpret(stage, language, inbox, outbox))
+        return stage
+
+    async def _interpret(self, stage: Scripted, language: str, inbox: Inbox, outbox: Outbox) -> None:
+        ear, place, number = Ear(self.pause_frames), -1, 0
         async for item in inbox:
             if not isinstance(item, Audio):
                 continue
-            if position == 0:
-                self.heard.append((item.start, 0))
-            assert item.start == position, "a client that was cut off leaves no hole, and says nothing twice"
-            position = item.end
-            self.heard[-1] = self.heard[-1][0], position
+            if place < 0:
+                place = len(self.heard)
+                self.heard.append((item.start, item.start))
+                ear.begin(item.start)
+            begin, end = self.heard[place]
+            assert item.start == end, "a client that was cut off leaves no hole, and says nothing twice"
+            self.heard[place] = begin, item.end
             for utterance in ear.hear(item.samples):
                 number += 1
                 await anyio.sleep(self.answer_s)
-                for port, given in answers_in(utterance, number):
+                for port, given in answers_in(utterance, number, language):
                     await outbox.send(given, port)
+            stage.speaking = ear.hears_speech
 
 
-def answers_in(heard: Heard, number: int) -> list[tuple[str, Item]]:
-    """What a graph gives for an utterance, on its ports."""
+def answers_in(heard: Heard, number: int, language: str = "") -> list[tuple[str, Item]]:
+    """What a graph gives for an utterance that was spoken in `language`, on its ports."""
     start, end, samples = heard
     said = f"from {said_at(int(samples[0, 0]))} to {said_at(int(samples[-1, 0]))}"
     told = said.replace("from", "de").replace("to", "a")
     items: list[tuple[str, Item]] = []
     for port, text in (("transcript", said), ("text", told)):
         items.append((port, Mark(MarkKind.UTTERANCE_START, start, RATE)))
-        items.append((port, Text(text, start * 1000 // RATE, end * 1000 // RATE, "", number, True, 0)))
+        items.append((port, Text(text, start * 1000 // RATE, end * 1000 // RATE, language, number, True, 0)))
         items.append((port, Mark(MarkKind.UTTERANCE_END, end, RATE)))
     items.append(("audio", Audio(np.ascontiguousarray(samples), start, RATE)))
     items.append(("audio", Mark(MarkKind.UTTERANCE_END, start + len(samples), RATE)))

@@ -25,9 +25,10 @@ ROOM = f"/r/{KEYS.name}"
 @asynccontextmanager
 async def room(settings: Settings | None = None, **changes: Any) -> AsyncIterator[Server]:
     """A server with a room, whose engine gives back what it hears."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
+        ssl = changes.pop("ssl", None)
         hall = Hall(service(**changes), KEYS, settings or Settings(source="en-us", languages=("pt-br", "es-es")))
-        async with serving(hall.service, hall=hall) as running:
+        async with serving(hall.service, hall=hall, ssl=ssl) as running:
             yield running
 
 

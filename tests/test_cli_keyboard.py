@@ -14,12 +14,14 @@ import anyio
 import pytest
 from attrs import define, field
 
+from pipeline.cli.exits import Exit
 from pipeline.cli.keyboard import Keyboard, keyboard, pausing
 from pipeline.cli.views import QuietView
+from pipeline.cli.watch import _Interrupts
 from pipeline.graph import Graph
 from pipeline.node import Read
 from pipeline.runner import Execution
-from pipeline.testing import Collect
+from pipeline.testing import Collect, Playlist
 from tests.stages_for_tests import Endless
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +137,18 @@ def test_there_are_no_keys_where_input_is_no_terminal_or_another_program_has_it(
 def test_only_stages_that_say_so_can_be_paused() -> None:
     microphone = Pausable()
     assert pausing([Collect(), microphone, None]) == [microphone]
+
+
+async def test_the_terminal_is_restored_before_the_process_is_torn_down(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third interrupt ends what does not let itself be cancelled, and nothing else runs after it."""
+    told = list[object]()
+    monkeypatch.setattr("os._exit", told.append)
+    execution = Execution(Graph().add("a", Playlist(items=[])).add("b", Collect(), "a"))
+    interrupts = _Interrupts(execution, Heard(), Keyboard(0, lambda: told.append("restored")))
+    for number in (1, 2, 3):
+        interrupts.count = number
+        interrupts._obey()
+    await execution.run()  # cancelled, it only closes what it holds
+    assert told == ["restored", Exit.INTERRUPTED]

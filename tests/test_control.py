@@ -251,6 +251,7 @@ async def test_graphs_are_found_and_gone_when_they_are_over(anyio_backend: str, 
         (process,) = await processes(folder)
         assert (process.place.pid, process.command, process.names) == (os.getpid(), "run", ["one", "two"])
         assert process.graphs[0]["edges"] == ["b -> c", "a -> b"]
+        assert process.graphs[0]["pausable"] == []
     assert await processes(folder) == []
     assert [path async for path in anyio.Path(folder).iterdir()] == []
 

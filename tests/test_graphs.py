@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -12,6 +13,7 @@ import soundfile
 from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.load import load_file
+from pipeline.plan import make_plan
 from pipeline.runner import run
 from pipeline.stage import StageError
 from stages import KINDS
@@ -118,6 +120,18 @@ def test_live_captions_are_posted_and_in_a_file(tmp_path: Path, monkeypatch: pyt
     assert CANARY not in repr(report)
 
 
+def test_in_a_call_between_rooms_each_side_is_guarded_against_what_is_played_there() -> None:
+    devices = {"mic_here": 1, "speaker_here": 2, "mic_there": 3, "speaker_there": 4}
+    stages: dict[str, Any] = {
+        name: node.stage for name, node in make_plan(loaded("live-call", **devices, engine="echo")).nodes.items()
+    }
+    for side, other in (("here", "there"), ("there", "here")):
+        guard = stages[f"to-{other}/guard"]
+        guard.meet(stages)
+        assert (guard.speaker, guard.microphone) == (f"speaker-{side}", f"mic-{side}")
+        assert stages[f"speaker-{side}"].played is guard._gate.played
+
+
 @pytest.mark.anyio
 async def test_realtime_against_our_own_server(
     anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +147,27 @@ async def test_realtime_against_our_own_server(
     assert not report.lost
     assert parse(captions)
     assert soundfile.info(speech).duration >= 2
+
+
+@pytest.mark.anyio
+async def test_a_call_that_follows_languages_against_our_own_server(
+    anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The echo hears English on both sides: so both hear their own words, which need no translation."""
+    monkeypatch.setenv("CAMB_API_KEY", "any")
+    short, said = tmp_path / "short.wav", tmp_path / "said.jsonl"
+    soundfile.write(short, soundfile.read(EN_DEMO, frames=32000, dtype="int16")[0], 16000)
+    told = {"here": short, "there": short, "said": said}
+    files = {f"heard_{side}": tmp_path / f"{side}.wav" for side in ("here", "there")}
+    async with server(silence_s=1.0) as running:
+        await run(loaded("call-auto", service=running.base_url, **told, **files))
+        lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
+        assert {line["language"] for line in lines if line["type"] == "text" and line["final"]} == {"en-us"}
+        await run(loaded("call-auto", service=running.base_url, ours="en-us", theirs="pt-br", **told, **files))
+    lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
+    words = {line["text"] for line in lines if line["type"] == "text" and line["final"]}
+    assert {"utterance 1, 2.0 s", "[pt-br] utterance 1, 2.0 s", "[en-us] utterance 1, 2.0 s"} <= words
+    assert all(soundfile.info(path).duration >= 2 for path in files.values())
 
 
 @needs_models

@@ -8,27 +8,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import anyio
 import numpy as np
 import pytest
 import soundfile
 from attrs import define, field
 
-from pipeline.items import Samples
+from pipeline.items import Audio, Item, Samples
+from stages.devices.intake import Piece
+from stages.devices.timing import Timing
+from stages.devices.track import Track
 from stages.microphone import Microphone
-from tests.pulse import MIC, RATE, SPEAKER, Pulse, needs_devices, pulse
+from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse
 
 MS = RATE // 1000
-
-
-@pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
-    with pulse(tmp_path_factory.mktemp("room"), MIC, SPEAKER) as daemon:
-        yield daemon
 
 
 def noise(seconds: float, seed: int, silence_s: float = 0.1) -> Samples:
@@ -245,6 +242,52 @@ def test_a_microphone_that_goes_ends_the_run_in_one_line(tmp_path: Path) -> None
             _, error = refused.communicate(timeout=20)
             assert refused.returncode == 2
             assert told in error
+
+
+@define
+class Ear:
+    """A microphone that has given two pieces, and has two more when it is stopped."""
+
+    given: bool = False
+    silent: bool = False
+
+    async def pieces(self, frames: int) -> list[Piece]:
+        if self.given:
+            await anyio.sleep_forever()
+        self.given = True
+        return [Piece(np.zeros((10, 1), np.int16), 0), Piece(np.zeros((10, 1), np.int16), 15, lost=5)]
+
+    def rest(self) -> list[Piece]:
+        return [Piece(np.zeros((7, 1), np.int16), 25), Piece(np.zeros((8, 1), np.int16), 40, lost=8)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("room_for", range(9))
+async def test_stopped_at_any_moment_every_frame_is_sent_or_counted(room_for: int) -> None:
+    sent: list[Item] = []
+
+    @define
+    class Full:
+        """Delivers what is sent, as the runner does, and waits where it is full."""
+
+        async def send(self, item: Item, port: str | None = None) -> None:
+            sent.append(item)
+            if len(sent) > room_for:
+                await anyio.sleep_forever()
+
+    microphone, track, ear = Microphone(), Track(1000), Ear()
+    timing = Timing(1000)
+    timing.note(0, 0.0)
+    track.open(timing)
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(microphone._send_on, ear, track, 10, Full())
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+    frames = sum(item.frames for item in sent if isinstance(item, Audio))
+    assert frames + microphone.losses().get("overrun", 0) == 35
+    if room_for >= 6:
+        assert frames == 35
 
 
 def test_what_it_gives_is_told_honestly() -> None:

@@ -54,10 +54,7 @@ def test_the_noise_of_a_room_is_silence_and_a_soft_consonant_is_not() -> None:
 
 
 def test_a_cut_does_not_click() -> None:
-    sound = talk(500, 1500, 500).astype(int) + 300
-    out, pauses = trimmed(sound.astype(np.int16))
-    assert pauses.trimmed_frames == 0
-    hum = tone(50, 2.5, RATE, 150).astype(int)
+    hum = tone(37, 2.5, RATE, 150).astype(int)
     out, pauses = trimmed((talk(500, 1500, 500).astype(int) + hum).astype(np.int16))
     assert pauses.trimmed_frames > 9000
     pause = out[RATE // 2 : -RATE // 2, 0].astype(int)

@@ -203,13 +203,13 @@ def test_another_rate_or_other_channels_are_refused(rate: int, channels: int) ->
 
 @pytest.mark.parametrize("ppm", [200, -200])
 def test_clocks_that_differ_leave_a_clean_tone(ppm: float) -> None:
-    """Five minutes with real samples. Left alone, it would run dry, or be twice as late at the end."""
-    playout, seconds = Playout(rate=RATE, target_ms=60), 300
+    """Four minutes with real samples. Left alone, it would run dry, or be twice as late at the end."""
+    playout, seconds = Playout(rate=RATE, target_ms=50), 240
     out = play(playout, live(tone(440, seconds + 2, RATE), RATE, 20, ppm=ppm), seconds, 20)
     counts = playout.counts()
     assert counts["underruns"] == 0
-    assert playout.clock_ppm == pytest.approx(ppm, abs=20)
-    assert 0.03 * RATE < playout.held_frames < 0.07 * RATE
+    assert playout.clock_ppm == pytest.approx(ppm, abs=30)
+    assert 0.02 * RATE < playout.held_frames < 0.06 * RATE
     assert abs(accounted(playout) - (seconds - 0.02) * (1 + ppm * 1e-6) * RATE) <= 0.04 * RATE
     begin, _ = ends(out)
     # A sine obeys x[n-1] + x[n+1] = 2 cos(w) x[n]; a click or a jump of its phase does not. An amplitude of 16000
@@ -217,6 +217,16 @@ def test_clocks_that_differ_leave_a_clean_tone(ppm: float) -> None:
     wave = out[begin + FADE :, 0].astype(float)
     strange = wave[:-2] + wave[2:] - 2 * np.cos(2 * np.pi * 440 / RATE) * wave[1:-1]
     assert np.max(np.abs(strange)) < 8
+
+
+def test_where_playing_breaks_off_it_begins_again_as_it_is() -> None:
+    playout = Playout(rate=RATE)
+    arrivals = list(live(tone(440, 60, RATE), RATE, 20, ppm=300))
+    play(playout, arrivals, 59)
+    assert playout.clock_ppm > 100
+    play(playout, [], 62)
+    assert playout.counts()["underruns"] == 1
+    assert playout.clock_ppm == 0
 
 
 def test_speech_in_utterances_is_not_resampled() -> None:
@@ -232,7 +242,7 @@ def test_a_live_stream_that_stalled_catches_up_where_lag_is_bounded() -> None:
     sound = tone(300, 60, RATE)
     stalled = [(max(at, 21.0) if 19 < at < 30 else at, block) for at, block in live(sound, RATE, 20)]
     playout = Playout(rate=RATE, max_lag_s=1)
-    held: list[float] = []
+    held, lags = list[float](), list[float]()
     coming = iter([*stalled[:950], *((max(at, 21.0), block) for at, block in stalled[950:])])
     next_ = next(coming, None)
     for number in range(3000):
@@ -242,7 +252,9 @@ def test_a_live_stream_that_stalled_catches_up_where_lag_is_bounded() -> None:
             next_ = next(coming, None)
         playout.pull(160, now)
         held.append(playout.held_frames / RATE)
+        lags.append(playout.lag_s(now))
     assert max(held) > 1.5
+    assert max(lags) > 1
     assert held[-1] < 0.9
     assert playout.counts()["frames saved by speaking faster"] > 0
     assert playout.losses() == {}
@@ -330,6 +342,22 @@ def test_silence_is_trimmed_before_anybody_is_hurried() -> None:
     assert counts["frames saved by speaking faster"] < 0.01 * put
     assert playout.losses() == {}
     assert accounted(playout) == put
+
+
+def test_the_lag_is_what_an_utterance_has_waited_behind_one_that_was_too_long() -> None:
+    playout, sound = Playout(rate=RATE), noise(2 * RATE, RATE).samples
+    lags = []
+    for number, (at, item) in enumerate([*spoken(0, 0, sound, RATE), *spoken(0, 400, sound, RATE)]):
+        playout.put(item, at)
+        assert number < 50
+    for number in range(500):
+        playout.pull(80, number / 100)
+        lags.append(playout.lag_s(number / 100))
+    assert lags[50] == pytest.approx(0, abs=0.03)
+    assert lags[150] == pytest.approx(0, abs=0.03)
+    assert lags[250] == pytest.approx(2 - 0.05, abs=0.03)
+    assert lags[350] == pytest.approx(2 - 0.05, abs=0.03)
+    assert lags[450] == 0
 
 
 def test_without_a_bound_nothing_is_ever_touched() -> None:
@@ -450,7 +478,7 @@ def test_every_frame_is_played_once_and_in_order(steps: list[tuple[str, int]]) -
     ppm=st.sampled_from([300, -300]),
     max_lag_s=st.sampled_from([None, 1.0]),
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_a_live_stream_that_stalls_now_and_then_neither_clicks_nor_loses_a_frame(
     stalls: list[tuple[float, float]], ppm: float, max_lag_s: float | None
 ) -> None:

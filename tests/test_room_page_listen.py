@@ -106,6 +106,18 @@ def test_a_language_that_the_room_lacks_is_guessed_anew(browser: Browser, server
         assert peer.hear()["languages"] == ["en-us"]  # nothing that the reader knows: the original
 
 
+def test_a_choice_is_kept_while_the_room_does_not_have_it(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/kept", locale="de-DE") as page:
+        peer = joined(page, server)
+        page.locator("#language").select_option("es-es")
+        assert peer.wait_for("choose")["languages"] == ["es-es"]
+        peer.say(room(languages=room()["languages"][:2]))  # another language is spoken now: this one cannot be had
+        assert peer.wait_for("choose")["languages"] == ["en-us"]
+        peer.say(room())
+        assert peer.wait_for("choose")["languages"] == ["es-es"]
+        expect(page.locator("#language")).to_have_value("es-es")
+
+
 def test_lines_grow_and_settle_where_they_stand(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/three", locale="pt-BR") as page:
         peer = joined(page, server)

@@ -290,37 +290,45 @@ def test_a_microphone_that_goes_is_missed(browser: Browser, server: Rooms) -> No
 # --- the parts
 
 
-def test_what_waits_is_bounded_and_what_is_lost_counted(browser: Browser, server: Rooms) -> None:
-    with opened(browser, f"{server.url}/r/eleven/speak") as page:
-        found = page.evaluate(
-            """async () => {
-              const {Outgoing, base64} = await import("/room-assets/outgoing.js");
-              const sent = [];
-              const link = {waiting: 0, send(message) { sent.push(message); this.waiting += 6500; return true; }};
-              const outgoing = new Outgoing(link);
-              const steps = [];
-              const note = () => steps.push([sent.length, outgoing.heldMs, outgoing.droppedMs, outgoing.sentMs]);
-              const block = i => new Uint8Array(4800).fill(i).buffer;
-              const put = n => { for (let i = 0; i < n; i += 1) outgoing.put(block(i)); };
-              put(3); note();                       // closed: it waits
-              outgoing.open = true; note();         // all goes
-              put(130); note();                     // the network takes 15, 10 s wait, the rest is lost
-              link.waiting = 0; outgoing.flush(); note();
-              outgoing.clear(); note();             // a pause
-              return {steps, first: sent[0].audio === base64(block(0))};
-            }"""
-        )
-        closed, opened_, full, flushed, cleared = found["steps"]
-        assert closed == [0, 300, 0, 0]
-        assert opened_ == [3, 0, 0, 300]
-        assert full == [15, 10_000, 1_800, 1_500]
-        assert flushed == [30, 8_500, 1_800, 3_000]
-        assert cleared == [30, 0, 10_300, 3_000]
-        assert all(sent + held + dropped == 13_300 for _, held, dropped, sent in (full, flushed, cleared))
-        assert found["first"]
+@pytest.fixture(scope="module")
+def bench(browser: Browser, house: Rooms) -> Iterator[Page]:
+    """A page that opens no socket, for it has no key: to try the parts on."""
+    with opened(browser, f"{house.url}/r/bench/speak") as page:
+        yield page
 
 
-RESAMPLE = """async ([rate, hz]) => {
+def test_what_waits_is_bounded_and_what_is_lost_counted(bench: Page) -> None:
+    found = bench.evaluate(
+        """async () => {
+          const {Outgoing, base64} = await import("/room-assets/outgoing.js");
+          const sent = [];
+          const link = {waiting: 0, send(message) { sent.push(message); this.waiting += 6500; return true; }};
+          const outgoing = new Outgoing(link);
+          const steps = [];
+          const note = () => steps.push([sent.length, outgoing.heldMs, outgoing.droppedMs, outgoing.sentMs]);
+          const block = i => new Uint8Array(4800).fill(i).buffer;
+          const put = n => { for (let i = 0; i < n; i += 1) outgoing.put(block(i)); };
+          put(3); note();                       // closed: it waits
+          outgoing.open = true; note();         // all goes
+          put(130); note();                     // the network takes 15, 10 s wait, the rest is lost
+          link.waiting = 0; outgoing.flush(); note();
+          outgoing.clear(); note();             // a pause
+          return {steps, first: sent[0].audio === base64(block(0))};
+        }"""
+    )
+    closed, opened_, full, flushed, cleared = found["steps"]
+    assert closed == [0, 300, 0, 0]
+    assert opened_ == [3, 0, 0, 300]
+    assert full == [15, 10_000, 1_800, 1_500]
+    assert flushed == [30, 8_500, 1_800, 3_000]
+    assert cleared == [30, 0, 10_300, 3_000]
+    assert all(sent + held + dropped == 13_300 for _, held, dropped, sent in (full, flushed, cleared))
+    assert found["first"]
+
+
+WHOLE_BLOCKS = 9
+"""Of a second, what a resampler has for certain: the last 100 ms wait for what comes after them."""
+RESAMPLE = """async ([rate, hz, wanted]) => {
   const context = new OfflineAudioContext(1, rate, rate);
   await context.audioWorklet.addModule("/room-assets/microphone-worklet.js");
   const node = new AudioWorkletNode(context, "microphone");
@@ -332,17 +340,17 @@ RESAMPLE = """async ([rate, hz]) => {
   tone.connect(new GainNode(context, {gain: 0.5})).connect(node).connect(context.destination);
   tone.start();
   await context.startRendering();
-  await new Promise(done => setTimeout(done, 100));
+  const awhile = () => new Promise(done => setTimeout(done, 20));
+  for (let i = 0; i < 5 || (i < 500 && blocks.length < wanted); i += 1) await awhile();
   const pcm = blocks.flatMap(({pcm}) => Array.from(new Int16Array(pcm)));
   return {pcm, levels: blocks.map(({peak, rms}) => [peak, rms])};
 }"""
 
 
 @pytest.mark.parametrize("rate", [24_000, 48_000, 44_100, 16_000])
-def test_any_rate_becomes_24_khz(browser: Browser, server: Rooms, rate: int) -> None:
-    with opened(browser, f"{server.url}/r/twelve/speak") as page:
-        found = page.evaluate(RESAMPLE, [rate, 1000])
-        above = page.evaluate(RESAMPLE, [rate, 16_000]) if rate > 32_000 else None
+def test_any_rate_becomes_24_khz(bench: Page, rate: int) -> None:
+    found = bench.evaluate(RESAMPLE, [rate, 1000, WHOLE_BLOCKS])
+    above = bench.evaluate(RESAMPLE, [rate, 16_000, WHOLE_BLOCKS]) if rate > 32_000 else None
     samples = np.array(found["pcm"][4800:]) / 32768
     assert len(found["pcm"]) in (21_600, 24_000)  # whole blocks; the tail waits for its block
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) / len(samples) * 4
@@ -356,7 +364,6 @@ def test_any_rate_becomes_24_khz(browser: Browser, server: Rooms, rate: int) -> 
         assert np.abs(above["pcm"][4800:]).max() < 32768 * 0.5 / 1000
 
 
-def test_a_stopped_worklet_posts_nothing(browser: Browser, server: Rooms) -> None:
+def test_a_stopped_worklet_posts_nothing(bench: Page) -> None:
     paused = RESAMPLE.replace("{paused: false}", "{paused: true}")
-    with opened(browser, f"{server.url}/r/thirteen/speak") as page:
-        assert page.evaluate(paused, [48_000, 1000])["pcm"] == []
+    assert bench.evaluate(paused, [48_000, 1000, 0])["pcm"] == []

@@ -35,6 +35,13 @@ def server(house: Rooms) -> Rooms:
     return house
 
 
+@pytest.fixture(scope="module")
+def bench(browser: Browser, house: Rooms) -> Iterator[Page]:
+    """A page that opens no socket, for it has no key: to try the parts on."""
+    with opened(browser, f"{house.url}/r/bench/watch") as page:
+        yield page
+
+
 PLAY = """async ([script, seconds]) => {
   const {Voice, RATE_HZ} = await import("/room-assets/voice.js");
   const context = new OfflineAudioContext(1, seconds * RATE_HZ, RATE_HZ);
@@ -55,16 +62,15 @@ PLAY = """async ([script, seconds]) => {
     else context.suspend(at).then(() => { run(); context.resume(); });
   }
   const rendered = await context.startRendering();
-  await new Promise(done => setTimeout(done, 50));
+  for (let i = 0; i < 3 || (i < 100 && voice.sounding); i += 1) await new Promise(done => setTimeout(done, 20));
   const {playedMs, droppedMs, hiccups, heldMs} = voice;
   return {samples: Array.from(rendered.getChannelData(0)), playedMs, droppedMs, hiccups, heldMs};
 }"""
 
 
-def played(browser: Browser, server: Rooms, script: list[list[Any]], seconds: float = 2.0) -> dict[str, Any]:
+def played(bench: Page, script: list[list[Any]], seconds: float = 2.0) -> dict[str, Any]:
     """What the voice gives for `script`: at which second what happens, with how many ms of a tone."""
-    with opened(browser, f"{server.url}/r/voice/watch") as page:  # which opens no socket without its key
-        found: dict[str, Any] = page.evaluate(PLAY, [script, seconds])
+    found: dict[str, Any] = bench.evaluate(PLAY, [script, seconds])
     found["samples"] = np.array(found["samples"])
     steps = np.abs(np.diff(found["samples"]))
     assert steps.max() < 2 * np.pi * 440 / RATE_HZ * LOUDEST * 1.2, "a click"
@@ -81,9 +87,9 @@ def sounding(samples: np.ndarray[Any, Any]) -> list[tuple[float, float]]:
     return [(round(a / RATE_HZ, 2), round(b / RATE_HZ, 2)) for a, b in zip(starts, stops, strict=True)]
 
 
-def test_blocks_of_an_utterance_are_joined_to_the_sample(browser: Browser, server: Rooms) -> None:
+def test_blocks_of_an_utterance_are_joined_to_the_sample(bench: Page) -> None:
     blocks = [[0, "push", 100], [0, "push", 150], [0, "push", 20], [0.1, "push", 230], [0.3, "push", 100]]
-    found = played(browser, server, [[0, "begin", 0], *blocks, [0.3, "end", 0]])
+    found = played(bench, [[0, "begin", 0], *blocks, [0.3, "end", 0]])
     ((begin, end),) = sounding(found["samples"])
     assert end - begin == pytest.approx(0.6, abs=0.02)
     inside = found["samples"][int((begin + 0.02) * RATE_HZ) : int((end - 0.02) * RATE_HZ)]
@@ -94,16 +100,16 @@ def test_blocks_of_an_utterance_are_joined_to_the_sample(browser: Browser, serve
     assert found["playedMs"] == pytest.approx(600)
 
 
-def test_nothing_plays_before_there_is_a_cushion(browser: Browser, server: Rooms) -> None:
-    found = played(browser, server, [[0, "begin", 0], [0, "push", 100], [0.5, "push", 150]])
+def test_nothing_plays_before_there_is_a_cushion(bench: Page) -> None:
+    found = played(bench, [[0, "begin", 0], [0, "push", 100], [0.5, "push", 150]])
     assert sounding(found["samples"])[0][0] >= 0.5
-    short = played(browser, server, [[0, "begin", 0], [0, "push", 100], [0, "end", 0]])
+    short = played(bench, [[0, "begin", 0], [0, "push", 100], [0, "end", 0]])
     assert sounding(short["samples"])[0][0] < 0.1  # it is whole: nothing to wait for
 
 
-def test_after_a_hiccup_it_waits_for_more(browser: Browser, server: Rooms) -> None:
+def test_after_a_hiccup_it_waits_for_more(bench: Page) -> None:
     late = [[0.8, "push", 250], [1.2, "push", 250], [1.2, "end", 0]]
-    found = played(browser, server, [[0, "begin", 0], [0, "push", 300], *late])
+    found = played(bench, [[0, "begin", 0], [0, "push", 300], *late])
     first, second = sounding(found["samples"])
     assert first[1] - first[0] == pytest.approx(0.3, abs=0.02)
     assert second[0] >= 1.2  # 250 ms were enough at first: no longer
@@ -112,15 +118,15 @@ def test_after_a_hiccup_it_waits_for_more(browser: Browser, server: Rooms) -> No
     assert found["playedMs"] == pytest.approx(800)
 
 
-def test_a_cut_is_soft_and_final(browser: Browser, server: Rooms) -> None:
-    found = played(browser, server, [[0, "begin", 0], [0, "push", 1500], [0.5, "cut", 0]])
+def test_a_cut_is_soft_and_final(bench: Page) -> None:
+    found = played(bench, [[0, "begin", 0], [0, "push", 1500], [0.5, "cut", 0]])
     ((_, end),) = sounding(found["samples"])
     assert 0.5 < end < 0.54
 
 
-def test_what_is_too_much_is_dropped_and_counted(browser: Browser, server: Rooms) -> None:
+def test_what_is_too_much_is_dropped_and_counted(bench: Page) -> None:
     seconds = 30
-    found = played(browser, server, [[0, "begin", 0], *([0, "push", 400] for _ in range(seconds * 5 // 2))], 0.5)
+    found = played(bench, [[0, "begin", 0], *([0, "push", 400] for _ in range(seconds * 5 // 2))], 0.5)
     assert found["droppedMs"] > 0
     assert found["heldMs"] <= 20_000
     assert found["droppedMs"] + found["heldMs"] <= seconds * 1000

@@ -55,7 +55,9 @@ def snapshot(**changes: Any) -> dict[str, Any]:
     graph = {"name": "recognition", "state": "running", "at_s": 65.0, "done_s": 64.0, "total_s": None}
     whole = {
         "at_s": 65.0,
+        "title": "Sunday & friends",
         "state": "live",
+        "people": 40,
         "graphs": [{**graph, "stages": stages, "edges": edges, "texts": []}],
         "lag": {"shown": {"n": 12, "p50_s": 1.23, "p95_s": 2.0}, "heard": {"n": 0, "p50_s": None, "p95_s": None}},
         "listeners": {
@@ -82,7 +84,7 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         peer = watching(page, server)
         peer.say(snapshot())
         expect(page.locator("#state")).to_have_text("Live")
-        expect(page.locator("#title")).to_have_text("sunday")
+        expect(page.locator("#title")).to_have_text("Sunday & friends")
         stages = page.locator(".graph .stage")
         expect(stages).to_have_count(3)
         expect(stages.nth(0).locator(".chip")).to_have_text("waiting")
@@ -92,7 +94,7 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         expect(page.locator(".edge text").nth(2)).to_have_text("7 texts")
         assert card(page, "shown") == "From spoken to shown 1.2 s p50 · p95 2.0 s · of 12"
         assert card(page, "heard") == "From spoken to heard – nothing yet"
-        assert card(page, "listeners") == "Listeners 42 2 languages · 4 hear the voice"
+        assert card(page, "listeners") == "Listeners 40 2 languages · 4 hear the voice"
         assert card(page, "lost") == "Lost 2.0 s 1.5 s in graphs, 0.5 s at slow phones"
         expect(page.locator("#languages tr")).to_have_text(
             [re.compile("Language"), re.compile("pt-br304"), re.compile("en-us12")]
@@ -148,7 +150,10 @@ def test_names_are_never_markup(browser: Browser, server: Rooms) -> None:
         listeners = {HOSTILE: {"count": 1, "voices": 0, "dropped_s": 0}}
         peer.say(
             snapshot(
-                graphs=[graph], listeners=listeners, sessions=[{"name": HOSTILE, "state": "live", "since_s": 1}]
+                graphs=[graph],
+                listeners=listeners,
+                title=HOSTILE,
+                sessions=[{"name": HOSTILE, "state": "live", "since_s": 1}],
             )
         )
         expect(page.locator(".stage")).to_have_count(1)

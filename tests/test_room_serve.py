@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+import trustme
 
+from pipeline.items import Audio
 from pipeline.serve.engine import Echo
 from pipeline.serve.limits import Limits
 from pipeline.serve.listener import Server
@@ -16,9 +21,12 @@ from pipeline.serve.room.hall import Hall, Settings
 from pipeline.stage import Inbox, Outbox, StageError
 from pipeline.testing import Playlist
 from stages.room.audience import AudienceLimits
+from stages.room.listener import Listener
 from stages.translate.realtime.events import SessionConfig, TranscriptCompleted
 from tests.room_people import KEYS, listener, room, speaker
-from tests.serve_server import SECOND, Engine, ramp, wait_until
+from tests.room_people import Listener as Phone
+from tests.serve_client import client
+from tests.serve_server import SECOND, Engine, http, masked, ramp, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +146,9 @@ async def test_nothing_said_in_a_pause_is_heard() -> None:
         await pastor.say(ramp(SECOND))
         assert (await maria.find("caption"))["start_ms"] == 1000
         assert hall_of(running).intake.position == 2 * SECOND
-    assert "dragoman_dropped_seconds_total" in running.service.metrics.text()
+    told = re.search(r'dragoman_dropped_seconds_total{why="paused"} (\S+)', running.service.metrics.text())
+    assert told is not None
+    assert float(told[1]) == pytest.approx(1.0)
 
 
 async def test_the_language_changes_between_two_utterances() -> None:
@@ -168,7 +178,7 @@ async def test_without_a_source_language_the_speaker_says_it() -> None:
             "quality": "original",
             "voice": False,
         }
-        assert not hall_of(running).translations
+        assert not hall_of(running).booths.running
         async with speaker(running, "es") as pastor:
             await maria.find("room", source="es-es")
             await maria.find("ready", language="pt-br")
@@ -199,13 +209,13 @@ async def test_a_language_runs_while_somebody_wants_it_and_a_while_longer() -> N
     async with room(settings) as running:
         hall = hall_of(running)
         async with listener(running, "en-us") as maria:
-            assert not hall.translations
+            assert not hall.booths.running
             await maria.say("choose", languages=["pt-br"])
             await maria.find("ready", language="pt-br")
             await maria.say("choose", languages=["es-es"], voice="es-es")
             await maria.find("ready", language="es-es")
-            await wait_until(lambda: [key.language for key in hall.translations] == ["es-es"])
-        await wait_until(lambda: not hall.translations)
+            await wait_until(lambda: [key.language for key in hall.booths.running] == ["es-es"])
+        await wait_until(lambda: not hall.booths.running)
         assert running.service.watched.ended == 2
         assert not hall.floor.sound.channels
 
@@ -279,15 +289,11 @@ async def test_who_says_nothing_is_sent_away() -> None:
 @asynccontextmanager
 async def stalled(running: Server) -> AsyncIterator[anyio.abc.ByteStream]:
     """A phone that asks for everything, and then reads nothing."""
-    import socket
-
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect(("127.0.0.1", running.port))
     raw.setblocking(False)
     async with await anyio.abc.SocketStream.from_socket(raw) as stream:
-        from tests.serve_server import masked
-
         key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13"
         upgrade = "Upgrade: websocket\r\nConnection: Upgrade"
         request = f"GET /r/{KEYS.name}/listen-socket HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n"
@@ -302,7 +308,7 @@ async def test_a_stalled_phone_harms_nobody_and_is_cut_off() -> None:
         source="en-us", languages=("pt-br",), audience=AudienceLimits(send_s=0.5, listeners_per_address=3)
     )
     async with (
-        room(settings) as running,
+        room(settings, silence_s=60.0) as running,
         listener(running, "pt-br", voice="pt-br") as maria,
         stalled(running),
         speaker(running) as pastor,
@@ -319,14 +325,8 @@ async def test_a_stalled_phone_harms_nobody_and_is_cut_off() -> None:
         while len(hall.room.listeners) > 1:
             await hall.changed.wait()
         assert hall.room.dropped_ms()["pt-br"] > 1000
-        _, body = await figures(running)
+        _, body = await http(running, "GET /metrics")
         assert 'dragoman_room_dropped_seconds{language="pt-br"}' in body
-
-
-async def figures(running: Server) -> tuple[int, str]:
-    from tests.serve_server import http
-
-    return await http(running, "GET /metrics")
 
 
 # --- the end, and faults
@@ -364,8 +364,6 @@ async def test_recognition_that_fails_is_told_to_the_speaker_who_may_come_back()
 
 
 async def test_a_source_of_this_machine_can_speak_until_somebody_comes() -> None:
-    from pipeline.items import Audio
-
     blocks = [Audio(ramp(SECOND)[:, None], place * SECOND, SECOND) for place in range(2)]
     async with room() as running, listener(running, "en-us") as maria:
         await hall_of(running).let_speak(Playlist(items=blocks))
@@ -396,3 +394,50 @@ async def test_hundreds_of_listeners_come_and_go() -> None:
             await pastor.say(ramp(2 * SECOND))
         assert len(got) == 60
         await wait_until(lambda: not hall_of(running).room.listeners)
+
+
+async def test_a_source_of_this_machine_does_not_try_again_and_again_what_fails() -> None:
+    tries = list[int]()
+
+    async def fail(inbox: Inbox, outbox: Outbox) -> None:
+        tries.append(1)
+        raise StageError("out of order")
+
+    blocks = [Audio(ramp(2400)[:, None], place * 2400, SECOND) for place in range(50)]
+
+    async with room(engine=Engine(fail)) as running:
+        await hall_of(running).let_speak(Playlist(items=blocks[:1]))
+        await wait_until(lambda: hall_of(running).hearing is None)
+        await hall_of(running).let_speak(Playlist(items=blocks))
+        assert len(tries) == 1
+
+
+async def test_what_nobody_expected_ends_one_visit_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with room() as running, listener(running, "pt-br") as maria:
+        with monkeypatch.context() as patch:
+            patch.setattr(Listener, "choose", lambda *_: 1 / 0)
+            async with listener(running) as unlucky:
+                await unlucky.say(languages=["en-us"])
+                assert (await unlucky.next())["code"] == "internal_error"  # type: ignore[call-overload]
+                assert await unlucky.closed() == 1011
+        assert "ZeroDivisionError" in caplog.text
+        async with speaker(running) as pastor:
+            await pastor.say(ramp(SECOND))
+            await maria.find("caption")
+
+
+async def test_encrypted() -> None:
+    authority = trustme.CA()
+    server, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(trusting)
+    async with (
+        room(ssl=server) as running,
+        client(running.base_url, f"/r/{KEYS.name}/listen-socket", ssl=trusting) as connected,
+    ):
+        phone = Phone(connected.connection)
+        await phone.say(languages=["en-us"])
+        await phone.find("room")
+        await wait_until(lambda: len(hall_of(running).room.listeners) == 1)

@@ -12,7 +12,7 @@ RATE = 1000
 
 
 def sound(start: int, frames: int) -> Audio:
-    return Audio(np.arange(start, start + frames, dtype=np.int16)[:, np.newaxis], start, RATE)
+    return Audio((np.arange(start, start + frames) % 10_000).astype(np.int16)[:, np.newaxis], start, RATE)
 
 
 def test_what_goes_on_is_one_utterance_and_a_jump_begins_another() -> None:
@@ -73,6 +73,17 @@ def test_nobody_is_late_because_the_one_before_was_long() -> None:
     assert second is not None
     assert second.fair_at == pytest.approx(20.5)
     assert second.wait_s(21.0) == pytest.approx(0.5)
+
+
+def test_what_was_long_once_excuses_nothing_when_nobody_has_to_wait_any_more() -> None:
+    waiting = Waiting(RATE, 1)
+    for start, frames, now in ((0, 10_000, 10.0), (11_000, 1000, 12.0), (60_000, 1000, 61.0)):
+        waiting.put(sound(start, frames), now)
+    for number in range(4):
+        waiting.put(sound(62_000 + 5000 * number, 1000), 90.0)
+    fair = [(waiting.head.fair_at, waiting.take(10_000)) for _ in range(7) if waiting.head is not None]
+    assert fair[1][0] > 12.5
+    assert [at for at, _ in fair[3:]] == pytest.approx([90, 90 + 1 / 1.05, 91, 91])
 
 
 def test_an_utterance_that_is_longer_than_its_original_makes_the_next_late() -> None:

@@ -266,6 +266,15 @@ class Ear:
     _held: list[Samples] = field(init=False, factory=list)
     _silent: int = field(init=False, default=0)
 
+    @property
+    def hears_speech(self) -> bool:
+        """Whether an utterance is going on."""
+        return bool(self._held)
+
+    def begin(self, position: int) -> None:
+        """What it hears first lies there."""
+        self._position = position
+
     def hear(self, samples: Samples) -> list[Heard]:
         found: list[Heard] = []
         for begin in range(0, len(samples), STEP):

@@ -40,7 +40,7 @@ class Commands(WithExitCodes, click.Group):
     """The commands in the order in which they are defined, under the headings of `HEADINGS`."""
 
     HEADINGS: Mapping[str, Sequence[str]] = {
-        "Run": ("translate", "listen", "run", "serve"),
+        "Run": ("translate", "listen", "run", "serve", "pause"),
         "Look": ("validate", "graph", "params", "list", "languages", "devices", "doctor", "top", "tap"),
         "Make": ("new", "schema", "completion"),
     }
@@ -402,6 +402,21 @@ def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: st
     from pipeline.cli.looking import running_names
 
     return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
+
+
+@cli.command(short_help="Pause the microphones of a graph that runs.")
+@click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
+@click.option("--off", is_flag=True, help="Listen again.")
+def pause(which: str | None, off: bool) -> None:
+    """Pause the microphones of a graph that runs in another process, or with --off listen again.
+
+    For a key of the desktop, or a pedal: what is said meanwhile is not heard.
+
+    Example: dragoman pause listen
+    """
+    from pipeline.cli.pausing import pause as set_paused
+
+    sys.exit(set_paused(which, not off))
 
 
 @cli.command(short_help="Watch graphs that run: queues, drops, the newest captions.")

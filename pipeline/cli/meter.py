@@ -18,7 +18,7 @@ from pipeline.cli.json_lines import JsonLines
 from pipeline.items import Samples
 from pipeline.stage import StageError
 from stages.devices.listening import listening
-from stages.devices.opened import DEFAULT_LATENCY_MS, DeviceLost
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import check, find
 
 __all__ = ["JsonMeter", "Level", "LineMeter", "Meter", "ScreenMeter", "level_of", "watch_level"]
@@ -55,7 +55,7 @@ async def watch_level(wanted: str | None, seconds: float | None, meter: Meter) -
     frames = int(meter.every_s * device.rate_hz)
     silent_s = 0.0
     with meter:
-        async with listening(device, device.rate_hz, 1, DEFAULT_LATENCY_MS / 1000) as ear:
+        async with listening(device, device.rate_hz, 1, INPUT_LATENCY_MS / 1000) as ear:
             try:
                 while True:
                     for piece in await ear.pieces(frames):

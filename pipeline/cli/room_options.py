@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
-from attrs import fields, frozen
 
 __all__ = ["RoomOptions", "room_options"]
 
@@ -21,9 +20,8 @@ COUNT = click.IntRange(min=1)
 RECORDING = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
-@frozen
-class RoomOptions:
-    """What was asked for, as it was written."""
+class RoomOptions(NamedTuple):
+    """What was asked for, as it was written. No attrs class: `--help` imports nothing of that weight."""
 
     room: str
     room_title: str
@@ -99,7 +97,7 @@ def room_options(command: Command) -> Command:
 
     @wraps(command)
     def gathered(**options: Any) -> Any:
-        values = {each.name: options.pop(each.name) for each in fields(RoomOptions)}
+        values = {name: options.pop(name) for name in RoomOptions._fields}
         return command(room=None if values["room"] is None else RoomOptions(**values), **options)
 
     decorated: Any = gathered

@@ -44,6 +44,10 @@ control_option = click.option(
 )
 
 
+def _default(field: str) -> float:
+    return next(default for _, name, default, _ in LIMITS if name == field)
+
+
 def limit_options(command: Command) -> Command:
     """The options for LIMITS; times are in seconds."""
     for flag, name, default, about in reversed(LIMITS):
@@ -140,6 +144,8 @@ def serve(
         if room is None:
             raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
         keys = serving.NOBODY  # there is only the room, which has keys of its own
+    if room is not None and limits["opening"] == _default("opening"):
+        limits["opening"] = max(limits["opening"], room.max_listeners)  # all of them load the page at once
     models = serving.Local(asr_model, mt_model, partials_s or None)
     service = serving.service_of(serving.engine_of(engine, relay_to, models), keys, workers, limits)
     place = serving.Place(host, port, serving.encryption_of(tls_cert, tls_key))

@@ -4,7 +4,7 @@ A client says what it wants in `do`; answers have a `type`. `graph` may be left 
 
 | `do` | more | answers |
 | --- | --- | --- |
-| `graphs` | | one `graphs`: the process, and its graphs |
+| `graphs` | | one `graphs`: the process, and its graphs with their edges, and what can be paused |
 | `watch` | `every_s`, `graph` | `snapshot` again and again, `ledger` for each graph that ends, `over` |
 | `tap` | `edge`, `graph` | `tapping`, then each `item`, `missed` where the client was too slow, `ended` |
 | `ledger` | `graph` | one `ledger`: what became of everything so far |

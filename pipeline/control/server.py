@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import SocketListener, SocketStream, TaskGroup
+from anyio.lowlevel import checkpoint
 from anyio.streams.buffered import BufferedByteReceiveStream
 from attrs import define, field
 
@@ -35,6 +38,7 @@ from pipeline.ledger import Report
 from pipeline.problems import did_you_mean, one_of
 from pipeline.runner import Execution
 from pipeline.snapshot import GraphSnapshot, take
+from pipeline.stage import Stage
 from pipeline.tapping import Tapped, UnknownEdge
 from pipeline.watched import Watched
 from stages.jsonl import as_json
@@ -172,7 +176,12 @@ class ControlSocket:
 
     def _graphs(self) -> bytes:
         graphs = [
-            {"name": name, "state": execution.state, "edges": [str(edge) for edge in execution.edges]}
+            {
+                "name": name,
+                "state": execution.state,
+                "edges": [str(edge) for edge in execution.edges],
+                "pausable": list(_able(execution, "paused")),
+            }
             for name, execution in self.watched.graphs.items()
         ]
         return line("graphs", protocol=PROTOCOL, pid=os.getpid(), command=self.command, graphs=graphs)
@@ -184,8 +193,7 @@ class ControlSocket:
             raise BadRequest(f"attribute: wanted one of {', '.join(SETTABLE)}, came {request.attribute[:80]!r}")
         if type(request.value) is not kind:
             raise BadRequest(f"value: wanted {kind.__name__}, came {repr(request.value)[:80]}")
-        stages = {each: node.stage for each, node in execution.plan.nodes.items()}
-        able = {each: stage for each, stage in stages.items() if hasattr(stage, request.attribute)}
+        able = _able(execution, request.attribute)
         if request.stage not in able:
             raise BadRequest(f"stage: no {request.stage[:80]!r} can be {request.attribute}, only {one_of(able)}")
         setattr(able[request.stage], request.attribute, request.value)
@@ -193,25 +201,28 @@ class ControlSocket:
 
     async def _watch(self, every_s: float, only: str | None, send: Send) -> None:
         seen = self.watched.ended
-        before: dict[str, GraphSnapshot] = {}
+        before: Mapping[str, GraphSnapshot] = {}
         while True:
             last = self._closing.is_set()
             graphs = {name: each for name, each in self.watched.graphs.items() if only in (None, name)}
-            shown = list(graphs.items())[:GRAPHS_SHOWN]
-            before = {name: take(execution, before.get(name), name=name) for name, execution in shown}
-            told = [shot.as_json() for shot in before.values()]
-            await send(line("snapshot", graphs=told, more=len(graphs) - len(shown)))
-            for ended in self.watched.ended_since(seen):
-                if ended.number > seen + 1:
-                    await send(line("missed", ledgers=ended.number - seen - 1))
-                if only in (None, ended.name):
-                    await send(_ledger(ended.name, ended.state, ended.report))
-                seen = ended.number
+            before, told = await _looks(graphs, before)
+            await send(line("snapshot", graphs=told, more=len(graphs) - len(told)))
+            seen = await self._tell_ledgers(seen, only, send)
             if last:
                 await send(line("over"))
                 return
             with anyio.move_on_after(every_s):
                 await self._closing.wait()
+
+    async def _tell_ledgers(self, seen: int, only: str | None, send: Send) -> int:
+        """Of the graphs that ended after the `seen`th; the number of the last."""
+        for ended in self.watched.ended_since(seen):
+            if ended.number > seen + 1:
+                await send(line("missed", ledgers=ended.number - seen - 1))
+            if only in (None, ended.name):
+                await send(_ledger(ended.name, ended.state, ended.report))
+            seen = ended.number
+        return seen
 
     def _chosen(self, name: str | None) -> tuple[str, Execution]:
         """The graph of that name, or the only one. Raises: BadRequest."""
@@ -223,6 +234,28 @@ class ControlSocket:
         what = "graph: several run" if name is None else f"graph: no {name[:80]!r} runs here"
         hint = did_you_mean(name or "", graphs)
         raise BadRequest(f"{what}{f'; {hint}' if hint else ''}; there is {one_of(graphs)}")
+
+
+def _able(execution: Execution, attribute: str) -> Mapping[str, Stage]:
+    """The stages that have it."""
+    stages = {name: node.stage for name, node in execution.plan.nodes.items() if node.stage is not None}
+    return {name: stage for name, stage in stages.items() if hasattr(stage, attribute)}
+
+
+async def _looks(
+    graphs: Mapping[str, Execution], before: Mapping[str, GraphSnapshot]
+) -> tuple[Mapping[str, GraphSnapshot], Sequence[Mapping[str, Any]]]:
+    """A look at each of the first `GRAPHS_SHOWN`, and what to tell of it.
+
+    One of ten stages takes half a millisecond: in between, the graphs go on.
+    """
+    looks: dict[str, GraphSnapshot] = {}
+    told = []
+    for name, execution in islice(graphs.items(), GRAPHS_SHOWN):
+        looks[name] = take(execution, before.get(name), name=name)
+        told.append(looks[name].as_json())
+        await checkpoint()
+    return looks, told
 
 
 async def _tell_items(graph: str, tapped: Tapped, send: Send) -> None:

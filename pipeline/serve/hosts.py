@@ -36,8 +36,8 @@ class Work(Protocol):
         """Seconds of audio that were taken from the client, and nobody has listened to."""
 
     @property
-    def busy_s(self) -> float:
-        """How long the engine worked for this session alone."""
+    def busy_s(self) -> float | None:
+        """How long the engine worked for this session; None where it works for several at once."""
 
     async def run(self) -> None:
         """Until it is closed and all that it held is told. Raises what a stage raises."""

@@ -308,8 +308,8 @@ class Session:
     def _sum_up(self, work: Work) -> None:
         metrics, heard_s = self.service.metrics, work.heard_s
         log.info("session %s: over after %.1f s of audio (%s)", self.name, heard_s, self._why or "stopped")
-        if heard_s:
-            metrics.realtime.observe(work.busy_s / heard_s)
+        if heard_s and (busy_s := work.busy_s) is not None:
+            metrics.realtime.observe(busy_s / heard_s)
         if work.dropped_s:
             why = "client left" if isinstance(self._why, SocketGone) else "session ended"
             metrics.dropped_s.labels(why).inc(work.dropped_s)

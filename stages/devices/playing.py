@@ -20,6 +20,8 @@ LEAD_S = 0.15
 """What waits for the device, besides what the device holds: the event loop may be busy for as long."""
 _FADE_S = 0.01
 _SETTLE_S = 0.03
+_MARGIN_S = 0.1
+"""How much later than a driver tells sound may come out of it."""
 _STARVED_FADE_S = 0.003
 
 Heard = Callable[[Samples, float], None]
@@ -38,6 +40,8 @@ class Playing:
     heard: Heard | None = None
     starved: int = field(init=False, default=0)
     """Frames of silence that the device was given because the ring was empty."""
+    underflows: int = field(init=False, default=0)
+    """How often the device itself ran dry: how long it was silent then nobody knows."""
     stream: Stream | None = field(init=False, default=None)
     _settled: bool = field(init=False, default=False)
     """The device has its buffers full, of silence, and takes no more than it plays."""
@@ -57,6 +61,7 @@ class Playing:
     def fill(self, out: Samples, delay_s: float, underflow: bool) -> None:
         """The device's callback."""
         self._vigil.calls += 1
+        self.underflows += underflow and self._settled
         got = self.ring.take_into(out) if self._settled else 0
         if got < len(out):
             self._starve(out[got:], out[got - 1 : got] if got else self._last)
@@ -117,7 +122,7 @@ class Playing:
             self.check()
             await anyio.sleep(0.01)
         assert self.stream is not None
-        end = self._sounds_until + self.stream.latency_s  # what a driver tells of its delay may be too little
+        end = self._sounds_until + _MARGIN_S
         await anyio.sleep(max(0.0, end - anyio.current_time()))
         self.check()
 
@@ -125,8 +130,8 @@ class Playing:
         """Go silent within some milliseconds, also where the caller is being cancelled."""
         self._fading = int(_FADE_S * self.rate)
         latency_s = self.stream.latency_s if self.stream is not None else 0.0
-        with anyio.move_on_after(2 * _FADE_S + min(latency_s, 0.3), shield=True):
-            await anyio.sleep_forever()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(_FADE_S + min(latency_s, 0.3) + _MARGIN_S)
 
 
 @asynccontextmanager

@@ -169,7 +169,8 @@ def choose(listed: Sequence[Device], wanted: str | int | None, direction: Direct
 def _matching(able: Sequence[Device], wanted: str | int) -> list[Device]:
     """By number, else by the whole name, else by a part of it."""
     text = str(wanted).strip()
-    if text.isdecimal() and (numbered := [device for device in able if device.index == int(text)]):
+    numbered = [device for device in able if text == str(device.index)]
+    if numbered or isinstance(wanted, int):
         return numbered
     folded = text.casefold()
     same = [device for device in able if device.name.casefold() == folded]

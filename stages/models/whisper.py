@@ -31,6 +31,10 @@ WINDOW_S = 30
 _TAIL_S = 4
 """Silence after the sound: with 2 s, 13 % of the words of short prompts were wrong, with 4 s 7 %, with 6 s 6 %."""
 
+_TOKENS_PER_SECOND, _SPARE_TOKENS, _MOST_TOKENS = 30, 34, 448
+"""Where decoding is given up. The loop guard lets pass five words a second; a word has six tokens in any script. A
+repetition without end, which the beginning of a sentence often brings on, then costs little instead of seconds.
+"""
 _NO_SPEECH = 0.6
 _UNSURE = -1.0
 """Whisper's own thresholds (openai/whisper, `transcribe.py`): no speech where both signs agree."""
@@ -164,6 +168,7 @@ class Whisper:
             [[*self._prompt(language, task), self._token("notimestamps")]],
             beam_size=attempt.beam,
             no_repeat_ngram_size=attempt.no_repeat,
+            max_length=min(_MOST_TOKENS, _SPARE_TOKENS + int(_TOKENS_PER_SECOND * len(sound) / RATE)),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]

@@ -130,6 +130,8 @@ class Audience:
         """Send what there is, and wait for more; return when the room ends. Raises: SocketGone."""
         while True:
             while (frame := listener.next(anyio.current_time())) is not None:
+                if isinstance(frame, bytes):
+                    await checkpoint()  # everybody's captions come before anybody's sound
                 await socket.send(frame, self.limits.send_s)
                 await checkpoint()  # so that everybody has the caption before anybody has all of its sound
             if self._closing:

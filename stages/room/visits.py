@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -12,8 +13,10 @@ from stages.sockets import Socket, SocketGone
 
 __all__ = ["GOING_AWAY", "LATER", "POLICY", "Excluded", "Visits", "at_once"]
 
-POLICY, LATER, GOING_AWAY = 1008, 1013, 1001
-"""Close codes: against the rules, try again later, the room ends (RFC 6455, 7.4.1, and IANA's registry)."""
+log = logging.getLogger(__name__)
+
+POLICY, LATER, GOING_AWAY, INTERNAL = 1008, 1013, 1001, 1011
+"""Close codes: against the rules, try again later, the room ends, a fault (RFC 6455, 7.4.1; IANA's registry)."""
 
 
 @frozen
@@ -46,6 +49,10 @@ class Visits:
             return await self._part(socket, excluded)
         except SocketGone as gone:
             return gone.code
+        except Exception:
+            log.exception("a visit to the room failed")
+            wrong = Excluded("internal_error", "the server has met what it did not expect", INTERNAL)
+            return await self._part(socket, wrong)
         finally:
             self._scopes.discard(scope)
             self._left.set()

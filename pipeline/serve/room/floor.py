@@ -16,10 +16,11 @@ from pipeline.channels import Channel
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.node import Buffer, Edge
 from pipeline.serve.room.lag import Lag
+from stages.room.order import Stretch
 from stages.room.room import Room
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
-__all__ = ["Feed", "Floor", "Stretch"]
+__all__ = ["Feed", "Floor"]
 
 TEXTS_BUFFER = Buffer(items=500)
 """Half an hour of somebody who talks fast: a translation that is further behind is of no use to anybody."""
@@ -49,15 +50,6 @@ class Feed:
     def put(self, item: Item) -> None:
         for channel in self.channels:
             channel.offer(item)
-
-
-@define
-class Stretch:
-    """A text that is spoken as one stretch of sound."""
-
-    utterance: int
-    end_ms: int
-    measured: bool = False
 
 
 @define(eq=False)

@@ -1,8 +1,7 @@
 """A room at work: its speaker is recognised once, and each language is made while somebody wants it.
 
 Everything that goes on here runs in one task group, and outlives the sockets: a speaker who loses the connection
-goes on where the audio stopped, a listener who does comes back to the same captions. What is wanted and what runs
-is compared whenever something changes (`_tend`); nothing else starts or ends a translation.
+goes on where the audio stopped, a listener who does comes back to the same captions.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from pipeline.runner import Execution
 from pipeline.serve.intake import Intake
 from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.metrics import Metrics
+from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
 from pipeline.serve.room.keys import RoomKeys
 from pipeline.serve.room.local import Into, speaking
 from pipeline.serve.room.operator import GRAPHS, Operators
 from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
-from pipeline.serve.room.tongues import Key, Tongues, tongues_of
+from pipeline.serve.room.tongues import Tongues, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
@@ -43,6 +43,9 @@ from stages.translate.realtime.events import Payload, SessionConfig
 __all__ = ["Hall", "Settings"]
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+"""When recognition has failed, so long a source of this machine is not listened to; a person may try at once."""
 
 
 @frozen(kw_only=True)
@@ -78,12 +81,14 @@ class Hall:
     source: str | None = field(init=False)
     """The language that is spoken; `auto` where each utterance tells; None while nobody has said."""
     hearing: Interpretation | None = field(init=False, default=None)
-    translations: dict[Key, Translation] = field(init=False, factory=dict)
+    booths: Booths = field(init=False)
     changed: anyio.Event = field(init=False, factory=anyio.Event)
     """Set, and replaced, whenever something changes."""
     _local: Execution | None = field(init=False, default=None)
     """What speaks here without a browser."""
     _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
+    _failed_at: float | None = field(init=False, default=None)
+    """When recognition failed last."""
     _left_at: float | None = field(init=False, default=None)
     """When the last speaker left."""
     _ended: bool = field(init=False, default=False)
@@ -96,6 +101,8 @@ class Hall:
         board = Board(self.settings.title or self.keys.name, replay_s=self.settings.replay_s)
         self.room = Room(board, self._notice)
         self.floor = Floor(self.room)
+        grace_s = self.settings.grace_s
+        self.booths = Booths(self.floor, self.tongues, self.service, grace_s, self._start)
         self.audience = Audience(self.room, self.settings.audience)
         self.operators = Operators(self)
         self._speak_of(self.source)
@@ -108,7 +115,7 @@ class Hall:
             while True:
                 changed = self.changed
                 wait_s = self._tend(anyio.current_time())
-                if self._ended and self.hearing is None and not self.translations:
+                if self._ended and self.hearing is None and not self.booths.running:
                     break
                 with anyio.move_on_after(wait_s):
                     await changed.wait()
@@ -125,8 +132,6 @@ class Hall:
         await self.audience.close()
         await self.operators.close()
 
-    # --- who comes
-
     def cut(self) -> None:
         """End everything that still goes on."""
         self._ended = True
@@ -134,6 +139,8 @@ class Hall:
         self.operators.cut()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
+
+    # --- who comes
 
     def answer(self, path: str) -> Answer | None:
         """The page at `path`; None for a socket, which is to be upgraded."""
@@ -191,12 +198,16 @@ class Hall:
         """Where a local source's audio goes now."""
         if self.speaker is not None or self.paused or self._ended:
             return None
+        if self._failed_at is not None and anyio.current_time() < self._failed_at + RETRY_S:
+            return None
         self.hear(self._local_config)
         return self.intake
 
     def hear(self, config: SessionConfig) -> None:
         """Recognise what comes to `intake` from now on, in the language of `config`."""
         assert self._tasks is not None
+        if self._ended:
+            return
         if self.hearing is None or self.intake.closed:
             before, self.intake = self.intake, Intake()
             self.intake.position = before.end
@@ -239,11 +250,14 @@ class Hall:
             self._fail()
         finally:
             hearing.intake.close()
+            if hearing.dropped_s:
+                self.service.metrics.dropped_s.labels("room ended").inc(hearing.dropped_s)
             if self.hearing is hearing:
                 self.hearing = None
             self._notice()
 
     def _fail(self) -> None:
+        self._failed_at = anyio.current_time()
         if self.speaker is not None:
             self.speaker.failed()
 
@@ -283,70 +297,24 @@ class Hall:
             log.warning("the room: %s", wrong)
             return None
 
-    def _wanted(self) -> set[Key]:
-        """What has to run for those who listen now."""
-        if self.source is None or self._ended:
-            return set()
-        voices = self.room.voices_wanted()
-        tags = {*self.room.captions_wanted(), *voices} - {self.source}
-        offered = {offer.tag for offer in self.room.board.languages}
-        keys = {Key(self.source, tag, "captions") for tag in tags & offered}
-        if self.tongues.apart:
-            keys |= {Key(self.source, tag, "voice") for tag in voices.keys() & offered - {self.source}}
-        return {needed for key in keys for needed in self._with_needs(key)}
-
-    def _with_needs(self, key: Key | None) -> Iterator[Key]:
-        while key is not None:
-            yield key
-            key = self.tongues.needs(key)
-
     # --- what runs
 
     def _tend(self, now: float) -> float:
-        """Start what is wanted and end what is not; in how many seconds to look again, if nothing changes."""
+        """Let run what has to; in how many seconds to look again, if nothing changes."""
         if self._ended and self.hearing is not None:
             return math.inf  # what is said last is still translated
-        wanted = self._wanted()
-        for key in wanted:
-            self._want(key, now)
-        self._forget(wanted)
-        for key in self.translations.keys() - wanted:
-            self._let_go(self.translations[key], wanted, now)
+        look = self.booths.tend(self.source, now, ended=self._ended)
         if self._deserted_at is not None and now >= self._deserted_at:
             self.intake.close()
-        return max(0.0, self._next_look(wanted) - now)
-
-    def _want(self, key: Key, now: float) -> None:
-        running = self.translations.get(key)
-        if running is None or (running.over and now >= running.retry_at):
-            failures = running.failures if running else 0
-            self._start(Translation(key, self.floor, self.tongues, self.service, failures))
-        else:
-            running.idle_since = None
+        return max(0.0, min(look, math.inf if self._deserted_at is None else self._deserted_at) - now)
 
     def _start(self, translation: Translation) -> None:
         assert self._tasks is not None
-        self.translations[translation.key] = translation
         self._tasks.start_soon(self._translate, translation)
 
     async def _translate(self, translation: Translation) -> None:
         await translation.run()
         self._notice()
-
-    def _forget(self, wanted: set[Key]) -> None:
-        """Those that are over, and not to be tried again."""
-        self.translations = {
-            key: each for key, each in self.translations.items() if key in wanted or not each.over
-        }
-
-    def _let_go(self, translation: Translation, wanted: set[Key], now: float) -> None:
-        """End what nobody wants any more, after a while; at once where it gets nothing any more."""
-        key, needed = translation.key, self.tongues.needs(translation.key)
-        translation.idle_since = now if translation.idle_since is None else translation.idle_since
-        if needed in self.translations and needed not in wanted:
-            return  # what that still gives is made into this too
-        if key.source != self.source or self._ended or now >= translation.idle_since + self.settings.grace_s:
-            translation.end()
 
     @property
     def _deserted_at(self) -> float | None:
@@ -356,15 +324,6 @@ class Hall:
         if self.speaker is not None or self._local is not None:
             return None
         return self._left_at + self.settings.linger_s
-
-    def _next_look(self, wanted: set[Key]) -> float:
-        times = [math.inf if self._deserted_at is None else self._deserted_at]
-        for key, translation in self.translations.items():
-            if key in wanted and translation.over:
-                times.append(translation.retry_at)
-            elif translation.idle_since is not None and not translation.ending:
-                times.append(translation.idle_since + self.settings.grace_s)
-        return min(times)
 
     def _notice(self) -> None:
         """Something has changed."""
@@ -394,7 +353,9 @@ class Hall:
             for tag in sorted({*captions, *voices, *dropped})
         }
         return {
+            "title": self.room.board.title,
             "state": self.room.board.state,
+            "people": len(self.room.listeners),
             "lag": self.floor.lag(now),
             "listeners": listeners,
             "sessions": [] if self.speaker is None else [self.speaker.figures(now)],

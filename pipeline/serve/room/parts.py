@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
-import anyio
 from attrs import define, field
 
 from pipeline.caps import ANY, TEXT, AudioCaps, Caps, Port
 from pipeline.channels import Channel, Inlet
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
-from pipeline.serve.room.floor import Feed, Floor, Stretch
+from pipeline.serve.room.floor import Feed, Floor
 from pipeline.stage import Inbox, Outbox
+from stages.room.order import Order, Stretch
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
-__all__ = ["Fed", "Heard", "Note", "Order", "Overheard", "Shown", "Spoken"]
-
-TEXT_WAIT_S = 1.0
-"""How long sound waits for the text that says what it belongs to."""
+__all__ = ["Fed", "Heard", "Note", "Overheard", "Shown", "Spoken"]
 
 
 @define(kw_only=True)
 class Fed:
-    """A source of what a feed brings. A guess that has been overtaken by what waits behind it is left out."""
+    """A source of what a feed brings. A guess that has been overtaken by what waits behind it is left out.
+
+    `missed` hears of texts that were dropped before they could be read, at the place where they are missing.
+    """
 
     channel: Channel
+    missed: Callable[[int], None] = lambda _count: None
     _passed_over: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {}
@@ -45,8 +45,11 @@ class Fed:
         return {"too far behind": self.channel.tally.dropped} if self.channel.tally.dropped else {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        tally = self.channel.tally
+        tally, dropped = self.channel.tally, 0
         async for item in Inlet([self.channel]):
+            if tally.texts_dropped > dropped:
+                self.missed(tally.texts_dropped - dropped)
+                dropped = tally.texts_dropped
             if isinstance(item, Text) and not item.final and tally.texts_sent > tally.texts_received:
                 self._passed_over += 1
             else:
@@ -89,41 +92,6 @@ class Overheard:
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         async for item in inbox:
             self.feed.put(item)
-
-
-@define
-class Order:
-    """Which utterance a stretch of sound belongs to: they are spoken one by one, in the order of their texts.
-
-    `finals`: only final texts are spoken, so only they count; else an utterance is known from its first guess on.
-    """
-
-    finals: bool = True
-    _waiting: deque[Stretch] = field(init=False, factory=deque)
-    _newest: int = field(init=False, default=0)
-    _last: Stretch = field(init=False, factory=lambda: Stretch(0, 0, measured=True))
-    _more: anyio.Event = field(init=False, factory=anyio.Event)
-
-    def note(self, item: Item) -> None:
-        """A text that is spoken, now or soon."""
-        if not isinstance(item, Text) or not item.text.strip() or (self.finals and not item.final):
-            return
-        if item.utterance > self._newest:
-            self._newest = item.utterance
-            self._waiting.append(Stretch(item.utterance, item.end_ms))
-            self._more.set()
-        elif self._waiting and self._waiting[-1].utterance == item.utterance:
-            self._waiting[-1].end_ms = item.end_ms
-
-    async def next(self) -> Stretch:
-        """What is spoken now. Sound may come a moment before its text; without one, it is more of the last."""
-        if not self._waiting:
-            self._more = anyio.Event()
-            with anyio.move_on_after(TEXT_WAIT_S):
-                await self._more.wait()
-        if self._waiting:
-            self._last = self._waiting.popleft()
-        return self._last
 
 
 @define(kw_only=True)

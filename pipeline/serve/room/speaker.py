@@ -95,6 +95,8 @@ class Speaker:
             yield config
         finally:
             self.hall.release(self)
+            if self._deaf.unheard_s:
+                self.hall.service.metrics.dropped_s.labels("paused").inc(self._deaf.unheard_s)
 
     def changed(self, config: SessionConfig, update: SessionUpdate) -> SessionConfig:
         """Only what is spoken is for the speaker to say."""
@@ -122,12 +124,13 @@ class Speaker:
 
     @property
     def dropped_s(self) -> float:
-        return self._deaf.unheard_s
+        """What waits in the hall when this session is over is still listened to."""
+        return 0.0
 
     @property
-    def busy_s(self) -> float:
+    def busy_s(self) -> float | None:
         """What the engine does for a room is not one session's."""
-        return 0.0
+        return None
 
     async def run(self) -> None:
         """Until it is closed, or the hall hears no more."""

@@ -10,14 +10,16 @@ from attrs import define, field
 
 from pipeline.channels import Channel
 from pipeline.graph import Graph
+from pipeline.items import Text
 from pipeline.runner import Execution
 from pipeline.serve.interpretation import seated
 from pipeline.serve.room.floor import Feed, Floor
 from pipeline.serve.room.operator import GRAPHS
-from pipeline.serve.room.parts import Fed, Note, Order, Shown, Spoken
+from pipeline.serve.room.parts import Fed, Note, Shown, Spoken
 from pipeline.serve.room.tongues import Key, Tongues
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.room.order import Order
 from stages.room.wire import Progress
 
 __all__ = ["Translation"]
@@ -68,7 +70,8 @@ class Translation:
             self._tell("ready")
             with self.service.watched.running(f"{GRAPHS}{self.key}", self.execution):
                 await self.execution.run()
-            self.floor.room.board.progress.pop(self.key.language, None)
+            if self.key.kind == "captions":
+                self.floor.room.board.progress.pop(self.key.language, None)
         except StageError as error:
             log.error("%s: %s", self.key, error)
             self._fail(str(error))
@@ -82,7 +85,7 @@ class Translation:
 
     def _graph(self) -> Graph:
         graph, order = Graph(str(self.key)), Order(finals=self.tongues.apart)
-        graph.add("fed", Fed(channel=self._channel))
+        graph.add("fed", Fed(channel=self._channel, missed=self._missed))
         if self.key.kind == "voice":
             graph.add("noted", Note(order=order), reads="fed")
         language, _ = self.tongues.reads(self.key)
@@ -103,5 +106,12 @@ class Translation:
         self.floor.room.tell(Progress(self.key.language, "failed", message))
 
     def _tell(self, stage: Literal["preparing", "ready"]) -> None:
-        if self.key.kind == "captions":
+        """A voice that is being prepared holds up nobody's captions."""
+        if self.key.kind == "captions" or stage == "ready":
             self.floor.room.tell(Progress(self.key.language, stage))
+
+    def _missed(self, count: int) -> None:
+        """What this was too far behind to translate is shown as left out."""
+        if self.key.kind == "captions":
+            log.warning("%s: %d texts left out, too far behind", self.key, count)
+            self.floor.show(self.key.language, Text("[…]", 0, 0, self.key.language, self.floor.utterance))

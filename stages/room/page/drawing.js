@@ -43,7 +43,7 @@ export class Drawing {
     const shape = JSON.stringify([graph.stages.map((stage) => stage.name), graph.edges.map((edge) => [edge.name, edge.producer, edge.consumer])]);
     if (shape !== this.#shape) this.#draw(graph);
     this.#shape = shape;
-    say(this.#facts, [graph.state, Number.isFinite(graph.done_s) ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
+    say(this.#facts, [graph.state, graph.done_s > 0 ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
     for (const stage of graph.stages) this.#showStage(stage);
     for (const edge of graph.edges) this.#showEdge(edge);
   }

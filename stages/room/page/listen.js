@@ -1,15 +1,16 @@
 /** The listener's page: what it wants from the room, and what it shows of it. */
 
+import { Announcer } from "/room-assets/announcer.js";
+import { Chooser } from "/room-assets/chooser.js";
 import { Lines } from "/room-assets/lines.js";
+import { Log } from "/room-assets/log.js";
 import { Memory } from "/room-assets/memory.js";
+import { restInFull, stayAwake, toggleFull } from "/room-assets/screen.js";
 import { FULL, GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
-import { RATE_HZ, Voice } from "/room-assets/voice.js";
-import { bestOf, wordsFor } from "/room-assets/words.js";
+import { Voice } from "/room-assets/voice.js";
+import { bestOf, TONGUES, wordsFor } from "/room-assets/words.js";
 
 const SCALES = [0.62, 0.78, 1, 1.22, 1.5, 1.85, 2.3, 2.9];
-const REMEMBERED = 300;
-const BURST_MS = 400;
-const IDLE_MS = 4000;
 const REST_MS = 12000;
 const SHOWN_MS = 6000;
 
@@ -24,15 +25,13 @@ const wish = {
   original: overlay ? query.get("original") === "1" : memory.get("original", false),
   voice: false,
 };
+let preferred = wish.language; // what the reader chose, even while the room does not have it
 let room = null;
-let words = wordsFor(wish.language || bestOf(["en", "pt", "es", "fr", "de", "ar", "hi", "ja", "ko", "zh"], navigator.languages ?? []));
+let words = wordsFor(wish.language || bestOf(TONGUES, navigator.languages ?? []));
 let link = { state: "connecting", code: 0 };
 let voice = null;
 let scale = Math.min(SCALES.length - 1, Math.max(0, memory.get("scale", 2)));
 
-/** By language: the last number that came, and which have come; all of one life of the room. */
-const heard = new Map();
-let life = null;
 const preparing = new Set();
 const failed = new Map();
 const passing = { text: "", timer: 0 };
@@ -40,6 +39,10 @@ const passing = { text: "", timer: 0 };
 const lines = new Lines(at("captions"), at("lines"), (following) => {
   at("newest").hidden = following;
 });
+
+const log = new Log(note);
+const chooser = new Chooser(at("language"));
+const announcer = new Announcer(at("announcer"));
 
 window.dragoman = {
   received: 0, // captions
@@ -58,7 +61,7 @@ window.dragoman = {
 
 const socket = new Link(`${roomPath()}/listen-socket`, {
   open: () => ask("hello"),
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   sound: (pcm) => sounding.utterance !== null && voice?.push(pcm),
   state(state, code) {
     link = { state, code };
@@ -75,8 +78,7 @@ const socket = new Link(`${roomPath()}/listen-socket`, {
 /** Say what is wanted, and what of it is here already. */
 function ask(type) {
   const languages = wanted();
-  const after = Object.fromEntries(languages.filter((tag) => heard.has(tag)).map((tag) => [tag, heard.get(tag).last]));
-  socket.send({ type, languages, voice: wish.voice && voiceOf(wish.language) ? wish.language : null, after, life });
+  socket.send({ type, languages, voice: wish.voice && voiceOf(wish.language) ? wish.language : null, after: log.after(languages), life: log.life });
 }
 
 function wanted() {
@@ -108,13 +110,10 @@ const takes = {
     const before = room;
     const source = spoken();
     room = message;
-    if (life !== (room.life ?? null)) {
-      heard.clear(); // the server was restarted: its numbers mean nothing here
-      lines.seal();
-    }
-    life = room.life ?? null;
-    if (!room.languages.some((language) => language.tag === wish.language)) {
-      wish.language = guess();
+    if (log.live(room.life ?? null)) lines.seal(); // the server was restarted
+    const best = [preferred, wish.language].find((tag) => room.languages.some((language) => language.tag === tag)) ?? guess();
+    if (best !== wish.language) {
+      wish.language = best;
       begin();
       ask("choose");
     } else if (wish.original && (before === null || source !== spoken())) {
@@ -127,10 +126,10 @@ const takes = {
 
   caption(message) {
     const role = roleOf(message.language);
-    if (!role || !keep(message)) return;
+    if (!role || !log.take(message)) return;
     window.dragoman.received += 1;
     lines.settle(role, languageOf(message.language), message);
-    if (role === "main") announce(message);
+    if (role === "main") announcer.say(message.language, message.text);
     awake();
     showEmpty();
   },
@@ -147,8 +146,7 @@ const takes = {
     const role = roleOf(message.language);
     if (!role) return;
     note(message.language, message.from, message.to);
-    const log = heard.get(message.language);
-    if (log && log.last < message.to) log.last = message.to;
+    log.skip(message.language, message.to);
   },
 
   preparing({ language }) {
@@ -188,24 +186,11 @@ const takes = {
   },
 };
 
-const sounding = { utterance: null };
+const sounding = { utterance: null, droppedMs: 0 };
 
 function roleOf(tag) {
   if (tag === wish.language) return "main";
   return showsOriginal() && tag === spoken() ? "original" : null;
-}
-
-/** Note a caption's number; whether it is a new line. */
-function keep({ language, seq }) {
-  const known = heard.get(language);
-  if (known?.seqs.has(seq)) return false;
-  if (known && seq > known.last + 1) note(language, known.last + 1, seq - 1);
-  const log = known ?? { last: 0, seqs: new Set() };
-  heard.set(language, log);
-  log.last = Math.max(log.last, seq);
-  log.seqs.add(seq);
-  if (log.seqs.size > REMEMBERED) log.seqs.delete(log.seqs.values().next().value);
-  return true;
 }
 
 function note(language, from, to) {
@@ -213,14 +198,14 @@ function note(language, from, to) {
   if (language === wish.language) lines.note(`${words.missed} (${to - from + 1})`);
 }
 
-/** The stored language is not in the room: what the browser speaks, else the original, else the first there is. */
+/** What was chosen is not in the room, or nothing was: what the browser speaks, else the original, else the first there is. */
 function guess() {
   const tags = room.languages.map((language) => language.tag);
   return bestOf(tags, navigator.languages ?? [navigator.language]) ?? spoken() ?? tags[0] ?? "";
 }
 
 function begin() {
-  heard.clear();
+  log.forget();
   lines.clear();
   silence();
   words = wordsFor(wish.language);
@@ -247,29 +232,10 @@ function show() {
   at("captions").setAttribute("aria-label", words.captions);
   at("sizes").setAttribute("aria-label", words.settings);
   at("welcome").textContent = room?.state === "ended" ? words.ended : words.welcome;
-  showLanguages();
+  chooser.show(room?.languages ?? [], wish.language, words);
   showButtons();
   showStatus();
   showEmpty();
-}
-
-function showLanguages() {
-  const chooser = at("language");
-  chooser.disabled = !room?.languages.length;
-  const shown = JSON.stringify([room?.languages, words.tongue]);
-  if (chooser.dataset.shown !== shown) {
-    chooser.dataset.shown = shown;
-    const options = (room?.languages ?? []).map((language) => {
-      const option = document.createElement("option");
-      option.value = language.tag;
-      option.lang = language.tag;
-      const extra = { original: words.original, experimental: words.experimental }[language.quality];
-      option.textContent = extra ? `${language.name} · ${extra}` : language.name;
-      return option;
-    });
-    chooser.replaceChildren(...options);
-  }
-  chooser.value = wish.language;
 }
 
 function showButtons() {
@@ -320,25 +286,6 @@ function pass(text) {
   showStatus();
 }
 
-/** Settled lines for the screen reader; of a burst, as when joining, only the last. */
-const burst = { lines: [], timer: 0 };
-function announce({ language, text }) {
-  burst.lines.push({ language, text });
-  clearTimeout(burst.timer);
-  burst.timer = setTimeout(() => {
-    const fresh = burst.lines.length > 3 ? burst.lines.slice(-1) : burst.lines;
-    burst.lines = [];
-    const announcer = at("announcer");
-    for (const line of fresh) {
-      const spoken = document.createElement("p");
-      spoken.lang = line.language;
-      spoken.textContent = line.text;
-      announcer.append(spoken);
-    }
-    while (announcer.childElementCount > 3) announcer.firstElementChild.remove();
-  }, BURST_MS);
-}
-
 /** In the overlay, a text that nobody followed up goes. */
 let resting = 0;
 function awake() {
@@ -351,7 +298,7 @@ function awake() {
 // --- what the reader does
 
 function choose(tag) {
-  wish.language = tag;
+  wish.language = preferred = tag;
   memory.set("language", tag);
   wish.voice = wish.voice && voiceOf(tag);
   begin();
@@ -365,8 +312,8 @@ at("language").addEventListener("change", (event) => choose(event.target.value))
 at("original").addEventListener("click", () => {
   wish.original = !wish.original;
   memory.set("original", wish.original);
-  if (spoken() !== wish.language) {
-    heard.delete(spoken());
+  if (spoken() !== null && spoken() !== wish.language) {
+    log.forget(spoken());
     lines.clear("original");
   }
   ask("choose");
@@ -397,27 +344,8 @@ at("more").addEventListener("click", () => {
   at("more").setAttribute("aria-expanded", String(open));
 });
 
-at("full").addEventListener("click", async () => {
-  try {
-    if (document.fullscreenElement) await document.exitFullscreen();
-    else await page.requestFullscreen({ navigationUI: "hide" });
-  } catch {
-    // the browser would not; nothing is lost
-  }
-});
-document.addEventListener("fullscreenchange", () => {
-  showButtons();
-  stir();
-});
-
-let idle = 0;
-function stir() {
-  document.body.classList.remove("idle");
-  clearTimeout(idle);
-  if (!document.fullscreenElement) return;
-  idle = setTimeout(() => document.body.classList.add("idle"), IDLE_MS);
-}
-for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(kind, stir, { passive: true });
+at("full").addEventListener("click", toggleFull);
+restInFull(showButtons);
 
 // --- the voice
 
@@ -426,7 +354,7 @@ at("voice").addEventListener("click", async () => {
   if (!voiceOf(wish.language)) return pass(words.mute);
   wish.voice = !wish.voice;
   if (wish.voice) {
-    voice ??= makeVoice();
+    voice ??= Voice.open(sounds);
     voice.volume = memory.get("volume", 1);
     voice.context.resume();
   } else {
@@ -436,22 +364,11 @@ at("voice").addEventListener("click", async () => {
   show();
 });
 
-function makeVoice() {
-  if (navigator.audioSession) navigator.audioSession.type = "playback"; // an iPhone's mute switch is for ringing
-  const Context = window.AudioContext ?? window.webkitAudioContext;
-  let context;
-  try {
-    context = new Context({ sampleRate: RATE_HZ, latencyHint: "playback" });
-  } catch {
-    context = new Context(); // it resamples each block
-  }
-  let dropped = 0;
-  const made = new Voice(context, () => {
-    showButtons();
-    if (made.droppedMs > dropped) showSkipped();
-    dropped = made.droppedMs;
-  });
-  return made;
+/** It begins or ends to sound, or had to drop some of what it held. */
+function sounds() {
+  showButtons();
+  if (voice.droppedMs > sounding.droppedMs) showSkipped();
+  sounding.droppedMs = voice.droppedMs;
 }
 
 /** What was to be heard is not any more: another language, no voice, no connection. */
@@ -473,15 +390,6 @@ document.addEventListener("visibilitychange", () => {
   if (wish.voice) voice?.context.resume();
   stayAwake();
 });
-
-/** While somebody reads, the screen stays on, where the browser lets us. */
-async function stayAwake() {
-  try {
-    await navigator.wakeLock?.request("screen");
-  } catch {
-    // on low battery it refuses
-  }
-}
 
 if (overlay) {
   page.classList.add("overlay");

@@ -2,8 +2,12 @@
 
 import { Memory } from "/room-assets/memory.js";
 import { Microphone } from "/room-assets/microphone.js";
+import { AUTO, LANGUAGES, meet } from "/room-assets/meeting.js";
+import { Notices } from "/room-assets/notices.js";
 import { BLOCK_MS, Outgoing } from "/room-assets/outgoing.js";
+import { stayAwake } from "/room-assets/screen.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
+import { Transcript } from "/room-assets/transcript.js";
 import { bestOf } from "/room-assets/words.js";
 
 const QUIET_DB = -55;
@@ -11,14 +15,7 @@ const QUIET_BLOCKS = 70;
 const LOUD = 0.985;
 const TOO_LOUD = 15; // of a count that a block too loud raises by 3, and any other lowers by 1
 const FLOOR_DB = -60;
-const LINES = 30;
 const ALIVE_MS = 45_000;
-const LANGUAGES = [
-  ["en-us", "English (US)"], ["en-gb", "English (UK)"], ["pt-br", "Português (Brasil)"], ["es-es", "Español"], ["fr-fr", "Français"],
-  ["fr-ca", "Français (Canada)"], ["de-de", "Deutsch"], ["ar-sa", "العربية"], ["ar-ae", "العربية (الإمارات)"], ["ar-eg", "العربية (مصر)"],
-  ["hi-in", "हिन्दी"], ["ja-jp", "日本語"], ["ko-kr", "한국어"], ["zh-cn", "中文"],
-];
-const AUTO = "auto";
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
@@ -31,7 +28,7 @@ const names = new Map(LANGUAGES);
 
 const link = new Link(`${roomPath()}/speak-socket`, {
   open: introduce,
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   again: () => talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting",
   state(state, code) {
     Object.assign(talk, { link: state, code });
@@ -42,6 +39,8 @@ const link = new Link(`${roomPath()}/speak-socket`, {
 });
 const outgoing = new Outgoing(link);
 const microphone = new Microphone(take, lost);
+const notices = new Notices(at("notices"));
+const transcript = new Transcript(at("transcript"));
 
 window.dragoman = {
   get phase() {
@@ -76,7 +75,7 @@ const takes = {
     if (talk.phase === "paused") link.send({ type: "room.pause", paused: true });
     outgoing.open = talk.phase === "live";
     if (talk.phase === "live") microphone.pause(false);
-    drop("link");
+    notices.drop("link");
     show();
   },
 
@@ -85,11 +84,11 @@ const takes = {
   },
 
   "conversation.item.input_audio_transcription.delta"({ delta }) {
-    transcribe(String(delta), false);
+    transcript.add(String(delta), tongue());
   },
 
-  "conversation.item.input_audio_transcription.completed"({ transcript }) {
-    transcribe(String(transcript), true);
+  "conversation.item.input_audio_transcription.completed"({ transcript: text }) {
+    transcript.settle(String(text), tongue());
   },
 
   "room.status"(status) {
@@ -101,19 +100,24 @@ const takes = {
     const { code, message } = error ?? {};
     talk.fault = { code, message: String(message ?? "") };
     if (code === "taken_over") end("taken");
-    else if (outgoing.open) notice("fault", "warn", "The room has an objection", talk.fault.message);
+    else if (outgoing.open) notices.show("fault", "warn", "The room has an objection", talk.fault.message);
   },
 };
 
+/** The language of the talk for `lang`: nothing where it is found out by listening. */
+function tongue() {
+  return talk.language === AUTO ? "" : talk.language;
+}
+
 function refuse(state) {
   end("refused");
-  if (state === "missing") return notice("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
+  if (state === "missing") return notices.show("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
   if (/_api_key$/.test(talk.fault?.code ?? "") || !key) return wrongKey();
-  notice("link", "bad", "The room refused to open", talk.fault?.message || "Ask whoever runs the server to look at its log.");
+  notices.show("link", "bad", "The room refused to open", talk.fault?.message || "Ask whoever runs the server to look at its log.");
 }
 
 function wrongKey() {
-  notice(
+  notices.show(
     "link", "bad", "This is not the speaker's link",
     key
       ? "The key in this address is not the one of this room. Open the speaker's link as it was printed when the server started, or ask the hosts for it."
@@ -136,11 +140,11 @@ function take({ pcm, peak, rms }) {
 
 function lost(muted) {
   if (muted) {
-    notice("microphone", "warn", "The microphone was muted", "By its own switch, or by the system. Switch it on again to go on.");
+    notices.show("microphone", "warn", "The microphone was muted", "By its own switch, or by the system. Switch it on again to go on.");
     return;
   }
   microphone.close();
-  notice("microphone", "bad", "The microphone has gone", "Plug it in again, or choose another one. You go on as soon as it is there.");
+  notices.show("microphone", "bad", "The microphone has gone", "Plug it in again, or choose another one. You go on as soon as it is there.");
   talk.gone = true;
   showLevel(FLOOR_DB, 0);
 }
@@ -150,10 +154,10 @@ async function open() {
   try {
     await microphone.open(memory.get("device", ""));
   } catch (error) {
-    notice("microphone", "bad", error.title ?? "The microphone cannot be opened", error.help ?? String(error.message));
+    notices.show("microphone", "bad", error.title ?? "The microphone cannot be opened", error.help ?? String(error.message));
     return false;
   }
-  drop("microphone");
+  notices.drop("microphone");
   talk.gone = false;
   await listDevices();
   return true;
@@ -180,7 +184,7 @@ function resume() {
 
 async function start() {
   Object.assign(talk, { phase: "starting", fault: null, loading: false });
-  drop();
+  notices.drop();
   show();
   if (!(await open())) {
     talk.phase = "idle";
@@ -222,7 +226,7 @@ function end(phase) {
   showLevel(FLOOR_DB, 0);
   showHint();
   showListeners();
-  if (phase === "taken") notice("link", "warn", "Somebody else speaks now", "This room's speaker link was used on another device, and speaking went over to it. Start again to take it back.");
+  if (phase === "taken") notices.show("link", "warn", "Somebody else speaks now", "This room's speaker link was used on another device, and speaking went over to it. Start again to take it back.");
   show();
 }
 
@@ -274,14 +278,6 @@ document.addEventListener("visibilitychange", () => {
   if (talk.phase === "live" || talk.phase === "paused") stayAwake();
 });
 
-async function stayAwake() {
-  try {
-    await navigator.wakeLock?.request("screen");
-  } catch {
-    // on low battery it refuses
-  }
-}
-
 /** A session that says nothing for long is ended by the server: a paused one says that it is there. */
 setInterval(() => talk.phase === "paused" && link.send({ type: "room.pause", paused: true }), ALIVE_MS);
 
@@ -321,7 +317,7 @@ function show() {
 function lostLink() {
   const why = talk.code === GOING_AWAY ? "The server is restarting." : "The network or the server does not answer.";
   const kept = talk.phase === "live" ? ", and keeps your last 10 seconds meanwhile" : "";
-  notice("link", "warn", "Not connected", `${talk.fault?.message || why} This page tries again by itself${kept}.`);
+  notices.show("link", "warn", "Not connected", `${talk.fault?.message || why} This page tries again by itself${kept}.`);
 }
 
 function say(place, text) {
@@ -368,47 +364,6 @@ function showListeners() {
   at("by-language").replaceChildren(...chips);
 }
 
-let growing = null;
-function transcribe(text, whole) {
-  const place = at("transcript");
-  const near = place.scrollHeight - place.scrollTop - place.clientHeight < 48;
-  at("nothing")?.remove();
-  if (!growing) {
-    growing = document.createElement("p");
-    growing.className = "growing";
-    growing.dir = "auto";
-    place.append(growing);
-  }
-  growing.textContent = whole ? text : growing.textContent + text;
-  growing.lang = talk.language === AUTO ? "" : talk.language;
-  if (whole) {
-    growing.classList.remove("growing");
-    if (!text.trim()) growing.remove();
-    growing = null;
-  }
-  while (place.childElementCount > LINES) place.firstElementChild.remove();
-  if (near) place.scrollTop = place.scrollHeight;
-}
-
-/** One notice of each kind. */
-function notice(kind, grave, title, help) {
-  const place = document.createElement("div");
-  place.className = `notice ${grave}`;
-  place.dataset.kind = kind;
-  const head = document.createElement("strong");
-  head.textContent = title;
-  place.append(head, help);
-  const old = at("notices").querySelector(`[data-kind="${kind}"]`);
-  if (old?.textContent === place.textContent) return;
-  if (old) old.replaceWith(place);
-  else at("notices").append(place);
-}
-
-/** Take a notice back, or all. */
-function drop(kind) {
-  for (const each of [...at("notices").children]) if (!kind || each.dataset.kind === kind) each.remove();
-}
-
 function listLanguages() {
   const chooser = at("language");
   chooser.replaceChildren(...[...names].map(([tag, name]) => new Option(name, tag)), new Option("Found out by listening", AUTO));
@@ -416,33 +371,16 @@ function listLanguages() {
   chooser.value = talk.language;
 }
 
-/** Ask once, as a listener would, what the room is called, and which languages it knows. */
-function peek() {
-  const url = new URL(`${roomPath()}/listen-socket`, location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.search = "";
-  const socket = new WebSocket(url);
-  socket.onopen = () => socket.send(JSON.stringify({ type: "hello", languages: [], voice: null }));
-  socket.onmessage = ({ data }) => {
-    let room;
-    try {
-      room = JSON.parse(data);
-    } catch {
-      return;
-    }
-    if (room.type !== "room") return;
-    socket.close(1000);
-    at("title").textContent = room.title || "Speak";
-    document.title = room.title || "Speak";
-    for (const { tag, name } of room.languages ?? []) if (tag !== AUTO) names.set(tag, name);
-    if (!memory.get("language", "") && names.has(room.source)) talk.language = room.source;
-    listLanguages();
-    if (room.state === "live" && talk.phase === "idle") notice("link", "warn", "Somebody is speaking in this room now", "If you start, speaking goes over to you.");
-  };
+function met(room) {
+  document.title = at("title").textContent = room.title || "Speak";
+  for (const { tag, name } of room.languages ?? []) if (tag !== AUTO) names.set(tag, name);
+  if (!memory.get("language", "") && names.has(room.source)) talk.language = room.source;
+  listLanguages();
+  if (room.state === "live" && talk.phase === "idle") notices.show("link", "warn", "Somebody is speaking in this room now", "If you start, speaking goes over to you.");
 }
 
 at("link").value = new URL(roomPath(), location.href).href;
 listLanguages();
 show();
-if (key) peek();
+if (key) meet(met);
 else wrongKey();

@@ -8,7 +8,7 @@
 
 export const RATE_HZ = 24000;
 const FADE_S = 0.008;
-const MARGIN_S = 0.03; // what is nearer than this may be under way in the audio thread already
+const MARGIN_S = [0.03, 0.15]; // what is nearer may be under way in the audio thread: a block of its, within these bounds
 const AHEAD_S = 1.5;
 const LEAST_CUSHION_S = 0.2;
 const MOST_CUSHION_S = 1.2;
@@ -35,6 +35,19 @@ export class Voice {
     this.#onchange = onchange;
     this.#out = context.createGain();
     this.#out.connect(context.destination);
+  }
+
+  /** One for this browser; to be called in a tap, without which it may not sound. */
+  static open(onchange) {
+    if (navigator.audioSession) navigator.audioSession.type = "playback"; // an iPhone's mute switch is for ringing
+    const Context = window.AudioContext ?? window.webkitAudioContext;
+    let context;
+    try {
+      context = new Context({ sampleRate: RATE_HZ, latencyHint: "playback" });
+    } catch {
+      context = new Context(); // it resamples each block
+    }
+    return new Voice(context, onchange);
   }
 
   get context() {
@@ -124,7 +137,7 @@ export class Voice {
 
   #schedule() {
     const now = this.#context.currentTime;
-    const soon = now + Math.max(MARGIN_S, 2 * (this.#context.baseLatency ?? 0));
+    const soon = now + Math.min(MARGIN_S[1], Math.max(MARGIN_S[0], this.#context.baseLatency || 0));
     if (this.#run && this.#run.until < soon) this.#endRun(now);
     while (this.#held.length) {
       if (this.#held[0] === "end") {

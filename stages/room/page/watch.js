@@ -1,6 +1,7 @@
 /** The operator's page: twice a second a snapshot comes, and is shown. */
 
 import { count, Drawing, make, say, seconds } from "/room-assets/drawing.js";
+import { Notices } from "/room-assets/notices.js";
 import { Link, roomPath } from "/room-assets/socket.js";
 
 const at = (id) => document.getElementById(id);
@@ -8,11 +9,12 @@ const key = new URLSearchParams(location.search).get("key") ?? "";
 const FIRST = /recognition$/; // all others live on it
 const drawings = new Map();
 const ledgers = new Map();
+const notices = new Notices(at("notices"));
 let fault = "";
 
 const link = new Link(`${roomPath()}/watch-socket`, {
   open: () => link.send({ type: "hello", key }),
-  message: (message) => takes[message.type]?.(message),
+  message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
   state: showLink,
 });
 
@@ -29,6 +31,10 @@ const takes = {
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
+    if (snapshot.title) {
+      say(at("title"), snapshot.title);
+      document.title = snapshot.title;
+    }
     showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => FIRST.test(other.name) - FIRST.test(one.name)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
@@ -66,13 +72,14 @@ function showGraphs(graphs) {
 
 // --- figures
 
-function showCards({ lag = {}, listeners = {}, graphs = [] }) {
+function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   const all = Object.values(listeners);
   const sum = (name) => all.reduce((total, each) => total + (each[name] ?? 0), 0);
   const droppedS = graphs.flatMap((graph) => graph.edges).reduce((total, edge) => total + (edge.tap ? 0 : (edge.dropped_s ?? 0)), 0);
   card("shown", "From spoken to shown", ...lagOf(lag.shown));
   card("heard", "From spoken to heard", ...lagOf(lag.heard));
-  card("listeners", "Listeners", String(sum("count")), `${count(all.length, "language")} · ${sum("voices")} hear the voice`);
+  // Who reads two languages is still one person.
+  card("listeners", "Listeners", String(people ?? sum("count")), `${count(all.length, "language")} · ${sum("voices")} hear the voice`);
   const lostS = droppedS + sum("dropped_s");
   card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} in graphs, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
 }
@@ -170,25 +177,15 @@ function ledger(name, report) {
 
 function showLink(state, code) {
   at("state").dataset.link = state;
-  if (state === "open") return drop();
+  if (state === "open") return notices.drop();
   if (state === "connecting") return;
   const words = { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state];
   say(at("state"), words);
   at("state").dataset.state = state === "reconnecting" ? "reconnecting" : "refused";
-  if (state === "refused" && (!key || !fault || /key/i.test(fault))) notice("bad", "This is not the operator's link", "Open the operator's link as it was printed when the server started; the speaker's will not do.");
-  else if (state === "refused") notice("bad", "The room refused to open", fault);
-  else if (state === "missing") notice("bad", "This room does not exist any more", "Open the link that was printed when the server started.");
-  else if (state === "reconnecting") notice("warn", "Not connected", code === 1001 ? "The server is restarting. What is shown is from before." : "The server does not answer. What is shown is from before; this page tries again by itself.");
-}
-
-function notice(grave, title, help) {
-  const place = make("div", `notice ${grave}`);
-  place.append(make("strong", "", title), help);
-  if (at("notices").textContent !== place.textContent) at("notices").replaceChildren(place);
-}
-
-function drop() {
-  at("notices").replaceChildren();
+  if (state === "refused" && (!key || !fault || /key/i.test(fault))) notices.show("link", "bad", "This is not the operator's link", "Open the operator's link as it was printed when the server started; the speaker's will not do.");
+  else if (state === "refused") notices.show("link", "bad", "The room refused to open", fault);
+  else if (state === "missing") notices.show("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
+  else if (state === "reconnecting") notices.show("link", "warn", "Not connected", code === 1001 ? "The server is restarting. What is shown is from before." : "The server does not answer. What is shown is from before; this page tries again by itself.");
 }
 
 document.title = decodeURIComponent(roomPath().slice(3));

@@ -5,6 +5,7 @@ from stages.translate.realtime import FileAudio, ServerEventType, SpeechFile, co
 
 from stages.translate.realtime.events import ErrorEvent, Event, LocalProtocolError, ServerEventType
 from stages.translate.realtime.link import SessionRefused
+from stages.translate.realtime.live_sound import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.pair import RealtimePair, Speaker, connect_pair
 from stages.translate.realtime.session import RealtimeSession, connect
 from stages.translate.realtime.sound import FileAudio, SpeechFile
@@ -15,6 +16,7 @@ __all__ = [
     "Event",
     "FileAudio",
     "LocalProtocolError",
+    "MicrophoneAudio",
     "RealtimePair",
     "RealtimeSession",
     "ServerEventType",
@@ -23,6 +25,7 @@ __all__ = [
     "SocketClosed",
     "SocketOptions",
     "Speaker",
+    "SpeakerAudio",
     "SpeechFile",
     "connect",
     "connect_pair",

@@ -65,6 +65,10 @@ class Answers:
     source_language: str
     target_language: str
     wanted: frozenset[str]
+    translated_from: int = 0
+    """Utterances that begin before this position are only transcribed: there was no target language yet."""
+    untranslated: int = field(init=False, default=0)
+    """How many those were."""
     repeated: int = field(init=False, default=0)
     unfinished: int = field(init=False, default=0)
     exact: bool = field(init=False, default=False)
@@ -336,13 +340,18 @@ class Answers:
         """Whether all of it has come that will."""
         if answer.held is not None:
             return False
-        if answer.passthrough or not self.wanted:
+        if self._is_transcript_alone(answer):
             return "transcript" in answer.came
         return self.wanted - (self._never - self._seen) <= answer.came
 
     def _is_given(self, answer: Answer) -> bool:
-        wanted = {"transcript"} if answer.passthrough or not self.wanted else self.wanted
+        wanted = {"transcript"} if self._is_transcript_alone(answer) else self.wanted
         return wanted <= answer.given
+
+    def _is_transcript_alone(self, answer: Answer) -> bool:
+        """Whether no response is to be expected for it."""
+        early = answer.place is not None and answer.place[0] < self.translated_from
+        return answer.passthrough or not self.wanted or early
 
     def _close(self, answer: Answer) -> None:
         """It is over; what it was about is answered."""
@@ -350,6 +359,8 @@ class Answers:
             answer = self._settle(answer, next(iter(self._earlier), None))
         self._open.remove(answer)
         self._forget(answer)
+        if self.wanted and not answer.passthrough and not answer.came & self.wanted:
+            self.untranslated += self._is_transcript_alone(answer)
         if answer.came & self.wanted:
             self._never = self.wanted - self._seen
         before = self.replay.answered

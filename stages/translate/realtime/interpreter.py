@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Literal
 
@@ -26,7 +26,15 @@ from stages.translate.realtime.answer import Given
 from stages.translate.realtime.answers import PORTS, AnswerPart, Answers
 from stages.translate.realtime.backoff import Backoff, Pace
 from stages.translate.realtime.config import AUTO, api_key_or_env, session_config
-from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent, Payload, Resume, SessionConfig
+from stages.translate.realtime.events import (
+    SAMPLE_RATE_HZ,
+    Closed,
+    ErrorEvent,
+    Payload,
+    Resume,
+    SessionConfig,
+    SessionCreated,
+)
 from stages.translate.realtime.hearing import Hearing
 from stages.translate.realtime.line import Interrupted, Line, Opener, Refused, open_line
 from stages.translate.realtime.lines import Lines
@@ -34,7 +42,7 @@ from stages.translate.realtime.replay import Replay
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, SocketOptions, open_socket, service_url
 from stages.translate.realtime.waiting import LATE_S, Ending, Waiting
 
-__all__ = ["Interpreter"]
+__all__ = ["Interpreter", "check_address"]
 
 KEEP_ALIVE = SocketOptions(ping_interval_s=4, ping_timeout_s=5, close_timeout_s=1)
 """A half-open connection is noticed within 9 s."""
@@ -47,9 +55,12 @@ BASE_S, CAP_S = 0.2, 20.0
 OUT_ITEMS = 512
 """Between listening and handing on, in blocks of at most 200 ms: a minute and a half of speech."""
 SHOWN_CHARS = 300
+NEVER = 1 << 62
+"""A position beyond all."""
 
 
-def _check_address(address: str) -> str | None:
+def check_address(address: str) -> str | None:
+    """What was wanted where `address` is none, else None: the check of an option."""
     try:
         service_url(address, "fast")
     except ValueError:
@@ -78,7 +89,7 @@ class Interpreter:
     voice_id: int | None = option(None, help="the number of a cloned voice; without it, a built-in one")
     api_key: str | None = option(None, help="the key of your account; without it, CAMB_API_KEY", secret=True)
     base_url: str = option(
-        DEFAULT_BASE_URL, help="the address of the service, such as ws://127.0.0.1:8765", check=_check_address
+        DEFAULT_BASE_URL, help="the address of the service, such as ws://127.0.0.1:8765", check=check_address
     )
     lead_s: float = option(
         0.5, help="how far ahead of real time a file is sent; services expect speech", check=between(0, 30, "s")
@@ -108,6 +119,13 @@ class Interpreter:
 
     _open: Opener = field(default=open_socket, repr=False)
     _dice: Callable[[], float] = field(factory=lambda: random.Random().random, repr=False)
+    _speaker_setup: str | None = None
+    _candidates: Sequence[str] = ()
+    """What the service chooses from, where it has to find out what is spoken."""
+    _told: Callable[[Payload], None] = field(default=lambda payload: None, repr=False)
+    """Hears of a session's languages, and when it is lost: as events, of which `Closed` is one."""
+    _target: str = field(init=False, default="")
+    """The target language; none while it is not known, which only a call puts up with (see `translate_into`)."""
     _key: str = field(init=False, default="", repr=False)
     _replay: Replay = field(init=False, repr=False)
     _hearing: Hearing = field(init=False, factory=Hearing, repr=False)
@@ -132,6 +150,7 @@ class Interpreter:
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
 
     def __attrs_post_init__(self) -> None:
+        self._target = (self.target_language or "").lower()
         self._replay = Replay(round(self.replay_s * SAMPLE_RATE_HZ))
         self._expect(frozenset())
         self._lines = Lines(self._fresh_line, self._new_backoff(), self.give_up_s, _shown)
@@ -163,6 +182,7 @@ class Interpreter:
             "spare sessions used": self._lines.spares_used,
             "utterances": self._answers.utterances,
             "utterances answered in part": self._answers.unfinished,
+            "utterances before there was a target language": self._answers.untranslated,
             "answers given before, passed over": self._answers.repeated,
             "errors from the service": self._errors,
             f"ended: {self._ending}": self._ending is not None,
@@ -202,16 +222,17 @@ class Interpreter:
     def _configuration(self, wanted: frozenset[str]) -> SessionConfig:
         return session_config(
             source_language=self.source_language,
-            target_language=self.target_language,
+            target_language=self._target,
             output_modalities=[modality for modality in MODALITIES if modality in wanted] or ["text"],
             mode=self.mode,
             voice_id=self.voice_id,
+            speaker_setup=self._speaker_setup,
+            source_language_candidates=self._candidates,
         )
 
     def _expect(self, wanted: frozenset[str]) -> None:
-        source, target = self.source_language.lower(), self.target_language.lower()
-        source = "" if source == AUTO else source
-        self._answers = Answers(self._replay, self._hearing, source, target, wanted)
+        source = "" if self.source_language.lower() == AUTO else self.source_language.lower()
+        self._answers = Answers(self._replay, self._hearing, source, self._target, wanted)
         limits = (self.silent_after_s, self.quiet_s, self.deadline_s)
         self._waiting = Waiting(self._answers, self._replay, self._hearing, *limits)
 
@@ -223,6 +244,11 @@ class Interpreter:
     ) -> AbstractAsyncContextManager[Line]:
         config, url = self._configuration(self._answers.wanted), service_url(self.base_url, self.mode)
         return open_line(self._open, url, KEEP_ALIVE, config, self._key, self.ready_within_s, starting, resume)
+
+    def translate_into(self, language: str) -> None:
+        """Have another target language, from the next utterance on, in this session and in those that follow."""
+        self._target = language.lower()
+        self._tell()
 
     def _tell(self) -> None:
         """Wake who waits for the window or for a session."""
@@ -277,10 +303,19 @@ class Interpreter:
         await anyio.sleep(MESSAGE_FRAMES / SAMPLE_RATE_HZ if over else line.wait_s(MESSAGE_FRAMES))
         if line is not self._line:
             return
+        if line.target != self._target:
+            self._aim(self._target, self._replay.sent)
+            await line.translate_into(self._target)
         pcm = self._replay.take(MESSAGE_FRAMES)
         await line.send(pcm or bytes(2 * MESSAGE_FRAMES), self._replay.sent)
         self._tail += 0 if pcm else MESSAGE_FRAMES
         self._tell()
+
+    def _aim(self, target: str, position: int) -> None:
+        """What begins from `position` on is translated into `target`, if that is any."""
+        if not self._answers.target_language or not target:
+            self._answers.translated_from = position if target else NEVER
+        self._answers.target_language = target
 
     # --- sessions
 
@@ -313,6 +348,7 @@ class Interpreter:
         finally:
             self._line = None
             self._answers.cut()
+            self._told(Closed(1006))
             self._tell()
 
     async def _begin(self, line: Line, give: ObjectSendStream[Given]) -> None:
@@ -321,10 +357,13 @@ class Interpreter:
         if line.received is None:
             self._tail = 0
             await self._give(give, self._answers.begin())
+            self._answers.target_language = ""
+            self._aim(line.target, 0)
         elif self._answers.go_on(line.received):
             self._resumed += 1
         else:
             raise Interrupted("the outage was longer than what is kept: the session cannot go on")
+        self._told(SessionCreated(line.protocol.session_id, line.protocol.config))
 
     async def _listen(self, line: Line, give: ObjectSendStream[Given]) -> None:
         """Hand on what comes next, and see now and then what does not come. Raises Refused, Interrupted."""
@@ -334,6 +373,8 @@ class Interpreter:
         if isinstance(payload, ErrorEvent):
             self._errors += 1
             self._said = _shown(payload.message)
+            if payload.param == "session.target_language":
+                self._miss(line)
         elif payload is not None:
             await self._hear(payload, line, give)
         self._lines.is_well(answered=isinstance(payload, AnswerPart))
@@ -341,11 +382,18 @@ class Interpreter:
         if (silent_s := self._waiting.silent_s(anyio.current_time(), self._tail)) is not None:
             raise Interrupted(f"the service has been silent for {silent_s:.0f} s", silent=True)
 
+    def _miss(self, line: Line) -> None:
+        """The service cannot translate into what it was asked for: it goes on as it was."""
+        self._target = line.target = line.protocol.config.target_language
+        self._aim(self._target, 0)
+
     async def _hear(self, payload: Payload, line: Line, give: ObjectSendStream[Given]) -> None:
         given = self._answers.take(payload, line.settled(LATE_S))
         if isinstance(payload, AnswerPart):
             news = any(not isinstance(item, Mark) for _, item in given)
             self._waiting.heard(anyio.current_time(), news=news)
+        else:
+            self._told(payload)
         await self._give(give, given)
 
     # --- handing on

@@ -20,6 +20,7 @@ from stages.translate.realtime.events import (
     Resume,
     SessionConfig,
     SessionStarting,
+    SessionUpdate,
 )
 from stages.translate.realtime.link import SessionRefused
 from stages.translate.realtime.protocol import ClientProtocol
@@ -105,6 +106,8 @@ class Line:
     socket: Socket
     protocol: ClientProtocol
     key: str = field(repr=False)
+    target: str = field(init=False, default="")
+    """The target language that was asked for last."""
     done: anyio.Event = field(init=False, factory=anyio.Event)
     """Set by who took over a spare line, once it has no more use for it."""
     _pace: Pace = field(init=False, factory=lambda: Pace(SAMPLE_RATE_HZ, AHEAD_S, credit_s=0))
@@ -123,6 +126,7 @@ class Line:
                     starting()
         except SocketClosed as closed:
             raise self._not_opened(closed) from closed
+        self.target = self.protocol.config.target_language
 
     @property
     def received(self) -> int | None:
@@ -141,6 +145,14 @@ class Line:
             if told is not None:
                 await self.socket.send(told)
             await self.socket.send(self.protocol.send(Append(pcm)))
+        except SocketClosed as closed:
+            raise self._ended(closed) from closed
+
+    async def translate_into(self, target: str) -> None:
+        """Ask for another target language, from the next utterance on. Raises Refused, Interrupted."""
+        self.target = target
+        try:
+            await self.socket.send(self.protocol.send(SessionUpdate(target_language=target)))
         except SocketClosed as closed:
             raise self._ended(closed) from closed
 

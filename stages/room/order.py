@@ -1,0 +1,59 @@
+"""Which utterance a stretch of sound belongs to: sound says where a stretch ends, and not whose it is."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+from attrs import define, field
+
+from pipeline.items import Item, Text
+
+__all__ = ["Order", "Stretch"]
+
+TEXT_WAIT_S = 1.0
+"""How long sound waits for the text that says what it belongs to."""
+
+
+@define
+class Stretch:
+    """An utterance that is spoken. `measured`: it is known already when its sound was heard."""
+
+    utterance: int
+    end_ms: int
+    measured: bool = False
+
+
+@define
+class Order:
+    """Utterances are spoken one by one, in the order of their texts.
+
+    `finals`: final texts are spoken, each as a stretch; else utterances are, each known from its first guess on.
+    """
+
+    finals: bool = True
+    _waiting: deque[Stretch] = field(init=False, factory=deque)
+    _newest: int = field(init=False, default=0)
+    _last: Stretch = field(init=False, factory=lambda: Stretch(0, 0, measured=True))
+    _more: anyio.Event = field(init=False, factory=anyio.Event)
+
+    def note(self, item: Item) -> None:
+        """A text that is spoken, now or soon."""
+        if not isinstance(item, Text) or not item.text.strip() or (self.finals and not item.final):
+            return
+        if self.finals or item.utterance > self._newest:
+            self._newest = item.utterance
+            self._waiting.append(Stretch(item.utterance, item.end_ms))
+            self._more.set()
+        elif self._waiting and self._waiting[-1].utterance == item.utterance:
+            self._waiting[-1].end_ms = item.end_ms
+
+    async def next(self) -> Stretch:
+        """What is spoken now. Sound may come a moment before its text; without one, it is more of the last."""
+        if not self._waiting:
+            self._more = anyio.Event()
+            with anyio.move_on_after(TEXT_WAIT_S):
+                await self._more.wait()
+        if self._waiting:
+            self._last = self._waiting.popleft()
+        return self._last

@@ -1,0 +1,159 @@
+"""A microphone and a speaker for a session, in a room without a sound card. See `tests/pulse.py`."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from pipeline.stage import StageError
+from stages.devices.intake import Piece
+from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
+from stages.translate.realtime.events import AudioDelta, AudioDone
+from tests.pulse import MIC, RATE, SPEAKER, Pulse, wait_until
+from tests.test_speaker import likeness, noise
+
+QUICKSTART = """
+import anyio
+from stages.translate.realtime import MicrophoneAudio, ServerEventType, SpeakerAudio, connect
+
+async def main():
+    session = await connect(
+        source_language="en-us", target_language="pt-br", base_url="ws://127.0.0.1:8765", api_key="any"
+    )
+
+    @session.on(ServerEventType.TEXT_DONE)
+    def show(event):
+        print(event.text)
+
+    async with session, SpeakerAudio() as speaker:
+        session.on(ServerEventType.AUDIO_DELTA, speaker.write)
+        session.on(ServerEventType.AUDIO_DONE, speaker.write)
+        await session.stream_audio(MicrophoneAudio())
+
+try:
+    anyio.run(main)
+except* KeyboardInterrupt:
+    pass
+"""
+"""As the README has it."""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_from_the_microphone_through_the_service_to_the_speaker(room: Pulse, backend: str) -> None:
+    """The server's echo engine gives back what it hears, two seconds at a time."""
+    server = room.dragoman("serve", "--engine", "echo", "--port", "0")
+    assert server.stderr is not None
+    found = re.search(r"ws://127\.0\.0\.1:\d+", server.stderr.readline())
+    assert found is not None
+    code = QUICKSTART.replace("ws://127.0.0.1:8765", found[0]).replace("(main)", f"(main, backend={backend!r})")
+    said = noise(1.0, seed=1)
+    with room.recorded(SPEAKER) as heard:
+        client = room.python(code)
+        assert client.stdout is not None
+        first = client.stdout.readline()
+        assert first.startswith("[pt-br] utterance 1")
+        room.play(MIC, np.concatenate([np.zeros(RATE // 10, np.int16), said]))
+        threading.Thread(target=client.stdout.read, daemon=True).start()
+        wait_until(lambda: len(np.trim_zeros(heard())) > RATE // 2 and not heard()[-RATE // 2 :].any(), 15)
+        sound = heard()
+        client.send_signal(signal.SIGINT)
+        assert client.wait(10) == 0, client.stderr.read() if client.stderr else ""
+    server.send_signal(signal.SIGINT)
+    server.wait(10)
+    # An utterance may end within what was said: its halves are then apart by the fades between them.
+    assert max(likeness(sound, said[: RATE // 3])[1], likeness(sound, said[-RATE // 3 :])[1]) > 0.97
+
+
+def test_without_a_device_it_is_one_line(room: Pulse) -> None:
+    code = """
+import anyio
+from pipeline.stage import StageError
+from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
+
+async def main():
+    microphone = MicrophoneAudio("usb")
+    try:
+        await anext(microphone)
+    except StageError as wrong:
+        print(wrong)
+    await microphone.close()
+    print(microphone.is_closed)
+    try:
+        async with SpeakerAudio("usb"):
+            pass
+    except StageError as wrong:
+        print(wrong)
+
+anyio.run(main)
+"""
+    out, error = room.python(code).communicate(timeout=20)
+    lines = out.splitlines()
+    assert [line.partition(";")[0] for line in lines] == ["no microphone 'usb'", "True", "no speaker 'usb'"], error
+
+
+@pytest.mark.anyio
+async def test_a_closed_microphone_gives_nothing() -> None:
+    microphone = MicrophoneAudio()
+    await microphone.close()
+    assert [chunk async for chunk in microphone] == []
+
+
+def test_what_was_lost_is_silence_for_the_service_and_counted() -> None:
+    microphone = MicrophoneAudio(chunk_ms=10)
+    ones = np.full((240, 1), 7, np.int16)
+    chunks = [*microphone._chunks(Piece(ones, 0), 24000), *microphone._chunks(Piece(ones, 480, lost=240), 24000)]
+    assert [np.frombuffer(chunk, "<i2").any() for chunk in chunks] == [True, False, True]
+    assert microphone.lost == 240
+
+
+def test_a_speaker_that_is_not_open_says_so() -> None:
+    with pytest.raises(AssertionError, match="open it first"):
+        SpeakerAudio().write(b"\0\0")
+
+
+@pytest.mark.anyio
+async def test_speech_is_whole_whatever_its_chunks_and_none_is_lost_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A speaker whose device takes nothing: what finds no room is counted."""
+    import anyio
+
+    from stages.speaker import Speaker
+    from stages.translate.realtime import live_sound
+
+    came: list[object] = []
+
+    async def run(self: Speaker, inbox: object, outbox: object) -> None:
+        came.extend([item async for item in inbox])  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Speaker, "probe", lambda self: None)
+    monkeypatch.setattr(Speaker, "run", run)
+    monkeypatch.setattr(live_sound, "_WAITING", 3)
+    async with SpeakerAudio() as speaker:
+        for chunk in (b"\1", b"\0\2", b"\0\3\0"):
+            speaker.write(AudioDelta(chunk))
+        speaker.write(AudioDone())
+        speaker.write(b"\4\0" * 5)
+        assert (speaker.frames, speaker.lost) == (3, 5)
+        await anyio.lowlevel.checkpoint()
+    assert [getattr(item, "start", None) for item in came] == [0, 1, 3]
+
+
+@pytest.mark.anyio
+async def test_a_speaker_that_goes_away_ends_the_block_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import anyio
+
+    from stages.speaker import Speaker
+
+    async def run(self: Speaker, inbox: object, outbox: object) -> None:
+        raise StageError("the speaker 'x' is lost: it has stopped")
+
+    monkeypatch.setattr(Speaker, "probe", lambda self: None)
+    monkeypatch.setattr(Speaker, "run", run)
+    with pytest.raises(StageError, match="is lost: it has stopped"):
+        async with SpeakerAudio():
+            await anyio.sleep_forever()

@@ -1,0 +1,250 @@
+"""How the languages of a room are made: by which way, from what, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+import pytest
+from attrs import define, field
+
+from pipeline.caps import TEXT, AudioCaps
+from pipeline.graph import Graph
+from pipeline.items import Audio, Text
+from pipeline.serve.engine import Echo, Local, Relay
+from pipeline.serve.room.booths import Booths
+from pipeline.serve.room.floor import Floor
+from pipeline.serve.room.parts import Fed
+from pipeline.serve.room.tongues import Key, tongues_of
+from pipeline.serve.room.translation import Translation
+from pipeline.serve.service import Service
+from stages.room.board import Board, original, translated
+from stages.room.listener import Listener
+from stages.room.order import Order
+from stages.room.room import Room
+from stages.room.wire import Wish
+from tests.fakes import FakeInbox, FakeOutbox
+from tests.simulated import in_simulated_time
+
+# --- the ways there are
+
+
+def test_what_the_models_do_well_is_offered() -> None:
+    tongues = tongues_of(Local())
+    assert [(offer.tag, offer.quality) for offer in tongues.all("en-us")] == [("pt-br", "good")]
+    assert [offer.tag for offer in tongues.all("es-es")] == ["en-gb", "en-us", "pt-br"]
+    assert {offer.quality for offer in tongues.all("ja-jp")} == {"experimental"}, "rather than nothing at all"
+    assert [offer.tag for offer in tongues_of(Echo()).all("en-us")][:3] == ["ar-ae", "ar-eg", "ar-sa"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "made"),
+    [
+        ("en-us", "pt-br", {"pt-br captions": "en-us"}),
+        ("pt-br", "en-us", {"en-us captions": "pt-br"}),
+        ("es-es", "en-us", {"en-us captions": "sound"}),
+        ("es-es", "pt-br", {"pt-br captions": "en-us", "en-us captions": "sound"}),
+        ("auto", "pt-br", {"pt-br captions": "en-us", "en-us captions": "sound"}),
+    ],
+)
+def test_what_a_language_is_made_from(source: str, target: str, made: Mapping[str, str]) -> None:
+    tongues = tongues_of(Local())
+    key: Key | None = Key(source, target, "voice")
+    assert tongues.reads(Key(source, target, "voice")) == (target, TEXT)
+    found = {}
+    while key is not None and (key := tongues.needs(key)) is not None:
+        language, caps = tongues.reads(key)
+        assert caps == (TEXT if language else AudioCaps(16000, 1))
+        found[str(key)] = language or "sound"
+    assert found == made
+
+
+def test_other_engines_hear_for_themselves() -> None:
+    for engine in (Echo(), Relay()):
+        tongues = tongues_of(engine)
+        key = Key("en-us", "pt-br", "captions")
+        assert tongues.needs(key) is None
+        assert tongues.reads(key) == (None, AudioCaps(24000, 1))
+        assert not tongues.apart
+        graph = Graph("x")
+        assert set(tongues.make(graph, key)) == {"text", "audio"}
+        assert tongues.hear(Graph("y"), "en-us") == ("interpreter.transcript", "ears")
+
+
+def test_a_pair_without_a_way_is_refused() -> None:
+    with pytest.raises(ValueError, match="no route"):
+        tongues_of(Local()).offer("en-us", "ko-kr")
+
+
+# --- which of them run
+
+
+@define(eq=False)
+class Bench:
+    """Booths whose translations are only noted as started."""
+
+    started: list[Translation] = field(factory=list)
+    booths: Booths = field(init=False)
+    room: Room = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        offers = [original("es-es"), *(translated(tag, "fair", voice=True) for tag in ("en-us", "pt-br"))]
+        self.room = Room(Board("x", source="es-es", languages=offers))
+        engine = Local()
+        self.booths = Booths(Floor(self.room), tongues_of(engine), Service(engine), 60.0, self.start)
+
+    def start(self, translation: Translation) -> None:
+        self.started.append(translation)
+
+    def close(self) -> None:
+        for translation in self.started:
+            translation.end()
+            translation._channel.dispose()
+
+    def listener(self, *languages: str, voice: str | None = None) -> Listener:
+        one = Listener(self.room.board)
+        one.choose(Wish(languages, voice), 0.0)
+        self.room.join(one)
+        return one
+
+    def running(self) -> set[str]:
+        return {str(key) for key, each in self.booths.running.items() if not each.ending}
+
+    def finish(self) -> None:
+        """Let come to their end those that are ending."""
+        for each in self.booths.running.values():
+            each.over = each.ending
+
+
+async def wanted_while_somebody_listens() -> None:
+    bench = Bench()
+    assert bench.booths.tend("es-es", 0.0, ended=False) == float("inf")
+    reader = bench.listener("pt-br", "es-es")
+    bench.booths.tend("es-es", 1.0, ended=False)
+    assert bench.running() == {"pt-br captions", "en-us captions"}
+    hearer = bench.listener("pt-br", voice="pt-br")
+    bench.booths.tend("es-es", 2.0, ended=False)
+    assert bench.running() == {"pt-br captions", "en-us captions", "pt-br voice"}
+    bench.room.leave(hearer)
+    assert bench.booths.tend("es-es", 10.0, ended=False) == 70.0
+    bench.room.leave(reader)
+    bench.booths.tend("es-es", 20.0, ended=False)
+    bench.booths.tend("es-es", 69.0, ended=False)
+    assert len(bench.running()) == 3
+    back = bench.listener("pt-br")
+    bench.booths.tend("es-es", 75.0, ended=False)
+    assert bench.running() == {"pt-br captions", "en-us captions"}
+    bench.room.leave(back)
+    bench.finish()
+    bench.booths.tend("es-es", 80.0, ended=False)
+    for _ in range(3):  # what others are made from comes to its end first
+        bench.booths.tend("es-es", 200.0, ended=False)
+        bench.finish()
+    bench.booths.tend("es-es", 200.0, ended=False)
+    assert not bench.booths.running
+    assert len(bench.started) == 3
+    bench.close()
+
+
+def test_a_language_runs_while_it_is_wanted_with_what_it_is_made_from() -> None:
+    in_simulated_time(wanted_while_somebody_listens)
+
+
+async def ends_from_the_front() -> None:
+    bench = Bench()
+    bench.listener("pt-br", voice="pt-br")
+    bench.booths.tend("es-es", 0.0, ended=False)
+    ended = []
+    while bench.booths.running:
+        before = bench.running()
+        bench.booths.tend("es-es", 1.0, ended=True)
+        ended += sorted(before - bench.running())
+        bench.finish()
+    assert ended == ["en-us captions", "pt-br captions", "pt-br voice"]
+    bench.close()
+
+
+def test_when_the_room_ends_what_others_are_made_from_ends_first() -> None:
+    in_simulated_time(ends_from_the_front)
+
+
+async def another_source() -> None:
+    bench = Bench()
+    bench.listener("pt-br")
+    bench.booths.tend("es-es", 0.0, ended=False)
+    bench.booths.tend("en-us", 1.0, ended=False)
+    assert {key for key, each in bench.booths.running.items() if not each.ending} >= {
+        Key("en-us", "pt-br", "captions")
+    }
+    assert bench.booths.running[Key("es-es", "en-us", "captions")].ending
+    bench.close()
+
+
+def test_what_was_made_of_another_language_ends_at_once() -> None:
+    in_simulated_time(another_source)
+
+
+# --- what they are made of
+
+
+def text(utterance: int, *, final: bool = True, words: str = "x") -> Text:
+    return Text(words, utterance * 1000, utterance * 1000 + 500, "pt-br", utterance, final)
+
+
+async def sound_in_order() -> None:
+    order = Order()
+    for item in (text(1, final=False), text(1), text(2, words=" "), text(3)):
+        order.note(item)
+    assert [(await order.next()).utterance for _ in range(2)] == [1, 3]
+    guessed = Order(finals=False)
+    for item in (text(1, final=False), text(1), text(2, final=False)):
+        guessed.note(item)
+    assert [(await guessed.next()).utterance for _ in range(2)] == [1, 2]
+    begun = anyio.current_time()
+    assert (await guessed.next()).utterance == 2, "sound without a text is more of the last"
+    assert anyio.current_time() - begun == 1.0
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_note_later, guessed)
+        assert (await guessed.next()).utterance == 3
+
+
+async def _note_later(order: Order) -> None:
+    await anyio.sleep(0.5)
+    order.note(text(3))
+
+
+def test_each_stretch_of_sound_belongs_to_a_text() -> None:
+    in_simulated_time(sound_in_order)
+
+
+@pytest.mark.anyio
+async def test_a_translation_that_is_far_behind_leaves_out_guesses_and_says_what_else_it_left_out() -> None:
+    floor = Floor(Room(Board("x")))
+    feed, left_out = floor.texts("en-us"), list[int]()
+    fed = Fed(channel=feed.open("pt-br captions", TEXT), missed=left_out.append)
+    for number in range(600):
+        feed.put(text(number))
+    feed.put(text(600, final=False))
+    feed.put(text(600))
+    feed.close(fed.channel)
+    outbox = FakeOutbox()
+    await fed.run(FakeInbox([]), outbox)
+    fed.channel.dispose()
+    came = [item.utterance for item in outbox.items() if isinstance(item, Text)]
+    assert came == list(range(602 - 500, 601))
+    assert sum(left_out) == 102
+    assert fed.counts() == {"guesses passed over": 1, "texts dropped, too far behind": 102}
+    assert not fed.losses()
+
+
+@pytest.mark.anyio
+async def test_sound_that_nobody_reads_in_time_is_counted() -> None:
+    import numpy as np
+
+    floor = Floor(Room(Board("x")))
+    fed = Fed(channel=floor.sound.open("en-us captions", AudioCaps(16000, 1)))
+    for second in range(61):
+        floor.sound.put(Audio(np.zeros((16000, 1), np.int16), second * 16000, 16000))
+    assert fed.losses() == {"too far behind": 16000}
+    floor.sound.close(fed.channel)
+    fed.channel.dispose()
