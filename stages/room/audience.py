@@ -133,7 +133,6 @@ class Audience:
                 if isinstance(frame, bytes):
                     await checkpoint()  # everybody's captions come before anybody's sound
                 await socket.send(frame, self.limits.send_s)
-                await checkpoint()  # so that everybody has the caption before anybody has all of its sound
             if self._closing:
                 return
             await bell.wait()
