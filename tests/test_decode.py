@@ -118,6 +118,14 @@ def test_an_excerpt_past_the_end_is_what_there_is(tmp_path: Path) -> None:
 # --- samples
 
 
+def test_what_is_beyond_all_bounds_is_limited_and_counted(tmp_path: Path) -> None:
+    for subtype, most in (("FLOAT", np.finfo(np.float32).max), ("DOUBLE", np.finfo(np.float64).max)):
+        soundfile.write(tmp_path / "huge.wav", np.array([[0.5], [most], [-most]]), 8000, subtype)
+        pieces, found = read(tmp_path / "huge.wav")
+        assert whole(pieces)[:, 0].tolist() == [16384, 32767, -32768]
+        assert (found.not_finite, found.limited) == (0, 2)
+
+
 def test_what_is_not_finite_becomes_silence_and_is_counted(tmp_path: Path) -> None:
     wave = np.array([[0.5], [np.nan], [np.inf], [-np.inf], [-0.25]])
     for subtype in ("FLOAT", "DOUBLE"):

@@ -158,6 +158,7 @@ def _pcm16(samples: NDArray[Any], found: Findings) -> Samples:
     if not (low >= -1 and high <= 1):
         samples = _finite(samples, found)
         found.limited += int(np.count_nonzero(np.abs(samples) > 1))
+        samples = np.clip(samples, -1, 1)  # before it is scaled: a damaged file has numbers that would overflow
     scaled = np.multiply(samples, 32768, dtype=samples.dtype)
     np.rint(scaled, out=scaled)
     np.clip(scaled, -32768, 32767, out=scaled)
