@@ -27,6 +27,14 @@ def test_they_are_made_once_and_stay(tmp_path: Path) -> None:
     assert kept_keys(path, "sunday", is_open=False) == keys
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_those_of_a_room_with_the_longest_name_can_be_read_again(tmp_path: Path, is_open: bool) -> None:
+    path, wish = tmp_path / "rooms.json", "a" * 80
+    keys = kept_keys(path, wish, is_open=is_open)
+    assert is_name(keys.name)
+    assert kept_keys(path, wish, is_open=is_open) == keys
+
+
 def test_an_open_room_has_its_bare_name_and_keys_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "rooms.json"
     private, public = (kept_keys(path, "sunday", is_open=each) for each in (False, True))

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from stages.sockets import Answer
 
-__all__ = ["ASSETS", "SOCKETS", "Place", "answer", "is_name", "place_of"]
+__all__ = ["ASSETS", "NAME_LIMIT", "SOCKETS", "Place", "answer", "is_name", "place_of"]
 
 ASSETS = "/room-assets/"
 Part = Literal["listen", "speak", "watch"]

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipeline.serve.keys import Keys
-from stages.room.pages import is_name
+from stages.room.pages import NAME_LIMIT, is_name
 
 __all__ = ["RoomKeys", "kept_keys"]
 
@@ -37,7 +37,8 @@ class RoomKeys:
     @classmethod
     def new(cls, wish: str, *, is_open: bool) -> RoomKeys:
         """For a room called `wish`: with a suffix that nobody can guess, unless it `is_open` on purpose."""
-        name = wish if is_open else f"{wish}-{secrets.token_hex(_SUFFIX_BYTES)}"
+        suffix = "" if is_open else f"-{secrets.token_hex(_SUFFIX_BYTES)}"
+        name = f"{wish[: NAME_LIMIT - len(suffix)]}{suffix}"
         return cls(name, secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_KEY_BYTES))
 
 
