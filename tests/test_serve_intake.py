@@ -63,6 +63,19 @@ def test_what_comes_after_the_end_is_counted() -> None:
     assert intake.take() is None
 
 
+def test_who_waits_for_room_is_not_left_waiting_when_nobody_takes_any_more() -> None:
+    async def run() -> None:
+        intake = Intake()
+        intake.put(bytes(4 * 48_000), 0.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(intake.room, 1.0)
+            await anyio.sleep(20)
+            intake.close()
+        assert intake.held_s == 4.0
+
+    in_simulated_time(run)
+
+
 def test_silence_ends_an_utterance_but_not_that_of_a_client_that_was_cut_off() -> None:
     async def run() -> None:
         intake, outbox = Intake(), TimedOutbox()

@@ -131,6 +131,7 @@ class Intake:
         """What has come is still taken; then it is the end."""
         self.closed = True
         self._more.set()
+        self._room.set()
 
     async def more(self) -> None:
         """Wait until something new can be seen: audio, a turn, the end. The caller has just found nothing."""
@@ -138,8 +139,8 @@ class Intake:
         await self._more.wait()
 
     async def room(self, held_s: float) -> None:
-        """Wait until no more than `held_s` are held."""
-        while self.held_s > held_s:
+        """Wait until no more than `held_s` are held, or nothing more counts anyway."""
+        while self.held_s > held_s and not self.closed:
             self._room = anyio.Event()
             await self._room.wait()
 
