@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import anyio
+import numpy as np
 import pytest
 from attrs import define, field
 
 from pipeline.caps import TEXT, AudioCaps
 from pipeline.graph import Graph
-from pipeline.items import Audio, Text
+from pipeline.items import Audio, Mark, MarkKind, Text
 from pipeline.serve.engine import Echo, Local, Relay
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
@@ -20,7 +21,7 @@ from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from stages.room.board import Board, original, translated
 from stages.room.listener import Listener
-from stages.room.order import Order
+from stages.room.order import Order, voice
 from stages.room.room import Room
 from stages.room.wire import Wish
 from tests.fakes import FakeInbox, FakeOutbox
@@ -208,6 +209,28 @@ async def sound_in_order() -> None:
         assert (await guessed.next()).utterance == 3
 
 
+async def silent_between() -> None:
+    order, heard, over = Order(), list[int](), list[int]()
+    for number in (1, 2, 3):
+        order.note(text(number))
+    end = Mark(MarkKind.UTTERANCE_END, 0, 24000)
+    block = Audio(np.zeros((240, 1), np.int16), 0, 24000)
+    inbox = FakeInbox([block, block, end, end, block, end])
+    await voice(inbox, order, lambda _, stretch: heard.append(stretch.utterance), over.append)
+    assert (heard, over) == ([1, 1, 3], [1, 3])
+
+
+def test_a_text_of_which_nothing_sounds_does_not_shift_the_voice_of_all_that_follow() -> None:
+    in_simulated_time(silent_between)
+
+
+def test_texts_that_nobody_speaks_are_not_kept_for_ever() -> None:
+    order = Order()
+    for number in range(10_000):
+        order.note(text(number))
+    assert len(order._waiting) == 500
+
+
 async def _note_later(order: Order) -> None:
     await anyio.sleep(0.5)
     order.note(text(3))
@@ -239,8 +262,6 @@ async def test_a_translation_that_is_far_behind_leaves_out_guesses_and_says_what
 
 @pytest.mark.anyio
 async def test_sound_that_nobody_reads_in_time_is_counted() -> None:
-    import numpy as np
-
     floor = Floor(Room(Board("x")))
     fed = Fed(channel=floor.sound.open("en-us captions", AudioCaps(16000, 1)))
     for second in range(61):

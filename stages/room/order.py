@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import anyio
 from attrs import define, field
 
-from pipeline.items import Item, Text
+from pipeline.items import Audio, Item, Mark, MarkKind, Text
+from pipeline.stage import Inbox
 
-__all__ = ["Order", "Stretch"]
+__all__ = ["Order", "Stretch", "voice"]
 
 TEXT_WAIT_S = 1.0
 """How long sound waits for the text that says what it belongs to."""
+WAITING_LIMIT = 500
+"""Texts that wait for their sound; more of them are of a stream that has none."""
 
 
 @define
@@ -32,7 +36,7 @@ class Order:
     """
 
     finals: bool = True
-    _waiting: deque[Stretch] = field(init=False, factory=deque)
+    _waiting: deque[Stretch] = field(init=False, factory=lambda: deque(maxlen=WAITING_LIMIT))
     _newest: int = field(init=False, default=0)
     _last: Stretch = field(init=False, factory=lambda: Stretch(0, 0, measured=True))
     _more: anyio.Event = field(init=False, factory=anyio.Event)
@@ -57,3 +61,27 @@ class Order:
         if self._waiting:
             self._last = self._waiting.popleft()
         return self._last
+
+    def skip(self) -> None:
+        """A stretch is over of which there was no sound: its text is not what is spoken next."""
+        if self._waiting:
+            self._last = self._waiting.popleft()
+
+
+async def voice(
+    inbox: Inbox, order: Order, sound: Callable[[Audio, Stretch], None], over: Callable[[int], None]
+) -> None:
+    """Give `sound` each block and what it belongs to, and tell `over` of which utterance a stretch has ended."""
+    stretch: Stretch | None = None
+    async for item in inbox:
+        if isinstance(item, Audio):
+            stretch = stretch or await order.next()
+            sound(item, stretch)
+        elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
+            if stretch is None:
+                order.skip()
+            else:
+                over(stretch.utterance)
+            stretch = None
+    if stretch is not None:
+        over(stretch.utterance)

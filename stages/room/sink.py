@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from socket import socket as SystemSocket
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from stages.languages import canonical, checked
 from stages.out_file import print_line
 from stages.room.audience import Audience, AudienceLimits
 from stages.room.board import Board, original, translated
-from stages.room.order import Order, Stretch
+from stages.room.order import Order, Stretch, voice
 from stages.room.pages import answer, is_name, place_of
 from stages.room.room import Room
 from stages.sockets import Answer, Listener, Socket, bound, listening
@@ -141,16 +142,10 @@ class RoomSink:
                 self.room.over(growing)
 
     async def _hear(self, inbox: Inbox, order: Order) -> None:
-        stretch: Stretch | None = None
-        async for item in inbox:
-            if isinstance(item, Audio):
-                stretch = stretch or await order.next()
-                self.room.sound(self.language, stretch.utterance, item)
-            elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END and stretch is not None:
-                self.room.silence(self.language, stretch.utterance)
-                stretch = None
-        if stretch is not None:
-            self.room.silence(self.language, stretch.utterance)
+        def sound(audio: Audio, stretch: Stretch) -> None:
+            self.room.sound(self.language, stretch.utterance, audio)
+
+        await voice(inbox, order, sound, partial(self.room.silence, self.language))
 
     def _offer(self, tag: str) -> None:
         """Offer a language that has come for the first time."""

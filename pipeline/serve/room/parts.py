@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import ClassVar
 
 from attrs import define, field
 
 from pipeline.caps import ANY, TEXT, AudioCaps, Caps, Port
 from pipeline.channels import Channel, Inlet
-from pipeline.items import Audio, Item, Mark, MarkKind, Text
+from pipeline.items import Item, Text
 from pipeline.serve.room.floor import Feed, Floor
 from pipeline.stage import Inbox, Outbox
-from stages.room.order import Order, Stretch
+from stages.room.order import Order, voice
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
 __all__ = ["Fed", "Heard", "Note", "Overheard", "Shown", "Spoken"]
@@ -148,13 +149,9 @@ class Spoken:
         return {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        stretch: Stretch | None = None
-        async for item in inbox:
-            if isinstance(item, Audio):
-                stretch = stretch or await self.order.next()
-                self.floor.speak(self.language, item, stretch)
-            elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END and stretch is not None:
-                self.floor.room.silence(self.language, stretch.utterance)
-                stretch = None
-        if stretch is not None:
-            self.floor.room.silence(self.language, stretch.utterance)
+        await voice(
+            inbox,
+            self.order,
+            partial(self.floor.speak, self.language),
+            partial(self.floor.room.silence, self.language),
+        )
