@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -238,6 +239,29 @@ async def test_a_language_that_cannot_be_started_says_why_and_is_tried_again(
         assert failed["message"] == "the model is not there"
         await maria.find("ready", language="pt-br")
         assert Fickle.tries == 3
+
+
+async def test_what_is_said_while_a_language_is_prepared_has_the_numbers_of_the_original() -> None:
+    class Slow(Echo):
+        loaded: ClassVar[anyio.Event]
+
+        async def load(self, session: SessionConfig) -> None:
+            if session.target_language == "pt-br":
+                await Slow.loaded.wait()
+
+    Slow.loaded = anyio.Event()
+    async with (
+        room(engine=Slow()) as running,
+        listener(running, "pt-br", "en-us") as maria,
+        speaker(running) as pastor,
+    ):
+        await maria.find("preparing", language="pt-br")
+        for number in (1, 2):
+            await pastor.say(ramp(2 * SECOND))
+            assert (await maria.find("caption", language="en-us"))["utterance"] == number
+        Slow.loaded.set()
+        for number in (1, 2):
+            assert (await maria.find("caption", language="pt-br"))["utterance"] == number
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,14 @@ class Translation:
     retry_at: float = field(init=False, default=0.0)
     _feed: Feed = field(init=False)
     _channel: Channel = field(init=False)
+    _before: int = field(init=False)
+    """The utterances there were when it began to listen, where it counts for itself."""
 
     def __attrs_post_init__(self) -> None:
         language, caps = self.tongues.reads(self.key)
         self._feed = self.floor.sound if language is None else self.floor.texts(language)
         self._channel = self._feed.open(str(self.key), caps)
+        self._before = self.floor.utterance if language is None else 0
 
     @property
     def ending(self) -> bool:
@@ -88,11 +91,9 @@ class Translation:
         graph.add("fed", Fed(channel=self._channel, missed=self._missed))
         if self.key.kind == "voice":
             graph.add("noted", Note(order=order), reads="fed")
-        language, _ = self.tongues.reads(self.key)
-        before = self.floor.utterance if language is None else 0
         outputs = self.tongues.make(graph, self.key)
         if "text" in outputs:
-            shown = Shown(floor=self.floor, language=self.key.language, order=order, before=before)
+            shown = Shown(floor=self.floor, language=self.key.language, order=order, before=self._before)
             graph.add("shown", shown, reads=outputs["text"])
         if "audio" in outputs:
             spoken = Spoken(floor=self.floor, language=self.key.language, order=order)
