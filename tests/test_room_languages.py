@@ -169,6 +169,53 @@ def test_when_the_room_ends_what_others_are_made_from_ends_first() -> None:
     in_simulated_time(ends_from_the_front)
 
 
+async def back_while_it_ends() -> None:
+    bench = Bench()
+    reader = bench.listener("en-us")
+    bench.booths.tend("es-es", 0.0, ended=False)
+    bench.room.leave(reader)
+    bench.booths.tend("es-es", 1.0, ended=False)
+    bench.booths.tend("es-es", 62.0, ended=False)
+    (first,) = bench.started
+    assert first.ending
+    assert not first.over
+    bench.listener("en-us")
+    bench.booths.tend("es-es", 62.5, ended=False)
+    assert bench.running() == {"en-us captions"}, "what is said from now on has somebody who hears it"
+    assert len(bench.started) == 2
+    bench.started[1].end()
+    bench.booths.tend("es-es", 63.0, ended=False)
+    assert len(bench.started) == 2, "but no more than two at a time, however they come and go"
+    first.over = True
+    bench.booths.tend("es-es", 64.0, ended=False)
+    assert len(bench.started) == 3
+    bench.close()
+
+
+def test_who_comes_back_while_a_language_comes_to_its_end_misses_nothing() -> None:
+    in_simulated_time(back_while_it_ends)
+
+
+async def fails_again_and_again() -> None:
+    bench = Bench()
+    bench.listener("en-us")
+    looks = list[float]()
+    for now in (0.0, 10.0, 30.0):
+        bench.booths.tend("es-es", now, ended=False)
+        failed = bench.started[-1]
+        failed.end()
+        failed.over, failed.failures = True, failed.failures + 1
+        failed.retry_at = now + 10.0 * 2 ** (failed.failures - 1)
+        looks.append(bench.booths.tend("es-es", now, ended=False))
+        assert bench.started[-1] is failed, "it is not tried again before its time"
+    assert looks == [10.0, 30.0, 70.0]
+    bench.close()
+
+
+def test_what_fails_is_tried_again_only_when_it_is_time() -> None:
+    in_simulated_time(fails_again_and_again)
+
+
 async def another_source() -> None:
     bench = Bench()
     bench.listener("pt-br")

@@ -29,6 +29,8 @@ class Booths:
     grace_s: float
     start: Callable[[Translation], None]
     running: dict[Key, Translation] = field(init=False, factory=dict)
+    _replaced: dict[Key, Translation] = field(init=False, factory=dict)
+    """Those that were coming to their end when another one began."""
 
     def tend(self, source: str | None, now: float, *, ended: bool) -> float:
         """Start what is wanted and end what is not; when to look again, if nothing changes.
@@ -61,13 +63,23 @@ class Booths:
             key = self.tongues.needs(key)
 
     def _want(self, key: Key, now: float) -> None:
+        """Have it run: anew where what runs comes to its end, which tells meanwhile what it still has."""
         running = self.running.get(key)
-        if running is not None and not (running.over and now >= running.retry_at):
+        if running is not None and not self._is_to_be_replaced(running, now):
             running.idle_since = None
             return
         failures = running.failures if running else 0
+        if running is not None:
+            self._replaced[key] = running
         self.running[key] = translation = Translation(key, self.floor, self.tongues, self.service, failures)
         self.start(translation)
+
+    def _is_to_be_replaced(self, running: Translation, now: float) -> bool:
+        """Whether another one has to run: at most one of a kind comes to its end beside one that runs."""
+        if running.over:
+            return now >= running.retry_at
+        before = self._replaced.get(running.key)
+        return running.ending and (before is None or before.over)
 
     def _let_go(self, translation: Translation, wanted: Set[Key], now: float, *, at_once: bool) -> None:
         translation.idle_since = now if translation.idle_since is None else translation.idle_since
