@@ -289,6 +289,21 @@ def test_a_stalled_listener_loses_its_own_oldest_sound_counted_and_told() -> Non
     assert other.listener.dropped_ms == 0
 
 
+def test_what_was_lost_stays_counted_for_its_language_whatever_the_listener_does_then() -> None:
+    hall = room()
+    phone = Phone(hall, Wish((), "pt-br"), sound_limit_ms=400)
+    hall.sound("pt-br", 1, sound(24_000))
+    phone.listener.choose(Wish((), "es-es"), 0.0)
+    phone.read(0.0)
+    told = [(each["language"], each["ms"]) for each in phone.told if each.get("event") == "dropped"]
+    assert told == [("pt-br", 800)]
+    assert hall.dropped_ms() == {"pt-br": 800}
+    phone.listener.choose(Wish((), None), 0.0)
+    assert hall.dropped_ms() == {"pt-br": 800}
+    phone.disconnect()
+    assert hall.dropped_ms() == {"pt-br": 800}
+
+
 def test_an_utterance_that_is_cut_off_by_a_loss_has_an_end_all_the_same() -> None:
     hall = room()
     phone = Phone(hall, Wish((), "pt-br"), sound_limit_ms=500)

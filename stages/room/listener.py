@@ -7,7 +7,7 @@ counted and told. Where an utterance begins and ends is reckoned from what is se
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 
 from attrs import define, field, frozen
@@ -66,17 +66,19 @@ class Listener:
     _bytes: int = field(init=False, default=0)
     _open: tuple[str, int] | None = field(init=False, default=None)
     """The utterance whose sound the page is getting."""
-    _lost: int = field(init=False, default=0)
-    """Bytes of sound lost at this edge, in all."""
+    lost: Counter[str] = field(init=False, factory=Counter)
+    """Bytes of sound lost at this edge, in all, by language."""
+    _losing: str = field(init=False, default="")
+    """The language of which some was lost last."""
     _told_ms: int = field(init=False, default=0)
-    """How much of that has been told."""
+    """How much of what was lost has been told."""
     _cut: bool = field(init=False, default=False)
     """The end of the open utterance was dropped, or is no longer wanted."""
 
     @property
     def dropped_ms(self) -> int:
         """Sound lost at this edge, in all."""
-        return self._lost // BYTES_A_MS
+        return self.lost.total() // BYTES_A_MS
 
     # --- what it wants
 
@@ -132,7 +134,8 @@ class Listener:
 
     def _drop(self, piece: Piece) -> None:
         self._bytes -= len(piece.data)
-        self._lost += len(piece.data)
+        self.lost[piece.language] += len(piece.data)
+        self._losing = piece.language
         if not piece.data and (piece.language, piece.utterance) == self._open:
             self._cut = True
 
@@ -210,4 +213,4 @@ class Listener:
 
     def _tell_loss(self) -> str:
         ms, self._told_ms = self.dropped_ms - self._told_ms, self.dropped_ms
-        return dump(VoiceEvent(self.wish.voice or "", "dropped", ms=ms))
+        return dump(VoiceEvent(self._losing, "dropped", ms=ms))

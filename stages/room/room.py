@@ -11,7 +11,7 @@ from attrs import define, field
 from pipeline.items import Audio, Text
 from stages.captions.text import clean
 from stages.room.board import Board
-from stages.room.listener import FRAME_BYTES, Listener, Piece
+from stages.room.listener import BYTES_A_MS, FRAME_BYTES, Listener, Piece
 from stages.room.wire import Caption, Offer, Progress, State, Wish
 from stages.translate.agreement import Agreement
 
@@ -28,8 +28,8 @@ class Room:
     board: Board
     changed: Callable[[], None] = lambda: None
     listeners: set[Listener] = field(init=False, factory=set)
-    _dropped_ms: Counter[str] = field(init=False, factory=Counter)
-    """Sound lost by listeners who have gone."""
+    _lost: Counter[str] = field(init=False, factory=Counter)
+    """Bytes of sound lost by listeners who have gone, by language."""
     _agreements: dict[str, Agreement] = field(init=False, factory=dict)
 
     # --- listeners
@@ -40,8 +40,7 @@ class Room:
 
     def leave(self, listener: Listener) -> None:
         self.listeners.discard(listener)
-        if listener.wish.voice is not None:
-            self._dropped_ms[listener.wish.voice] += listener.dropped_ms
+        self._lost += listener.lost
         self.changed()
 
     def choose(self, listener: Listener, wish: Wish, now: float) -> None:
@@ -58,11 +57,10 @@ class Room:
 
     def dropped_ms(self) -> Mapping[str, int]:
         """Sound that listeners have lost because they stalled, by language."""
-        lost = Counter(self._dropped_ms)
+        lost = Counter(self._lost)
         for listener in self.listeners:
-            if listener.wish.voice is not None:
-                lost[listener.wish.voice] += listener.dropped_ms
-        return lost
+            lost += listener.lost
+        return {tag: size // BYTES_A_MS for tag, size in lost.items()}
 
     # --- the room itself
 
