@@ -11,7 +11,7 @@ from pipeline.serve.room.lag import Lag
 from stages.translate.realtime.events import TranscriptCompleted
 from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
 from tests.serve_client import client
-from tests.serve_server import SECOND, http, ramp
+from tests.serve_server import SECOND, http, ramp, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +47,28 @@ async def test_an_operator_sees_everything_that_goes_on() -> None:
         _, figures = await http(running, "GET /metrics")
         for line in ('room_lag_seconds{quantile="0.95",until="heard"}', 'room_listeners{language="pt-br"} 0.0'):
             assert f"dragoman_{line}" in figures
+
+
+async def test_when_the_room_ends_an_operator_gets_the_last_ledgers_and_sees_that_it_has_ended() -> None:
+    async with (
+        room(Settings(source="en-us", languages=("pt-br",)), silence_s=60.0) as running,
+        client(running.base_url, f"{ROOM}/watch-socket") as connected,
+        listener(running, "pt-br") as maria,
+        speaker(running) as pastor,
+    ):
+        operator = Listener(connected.connection)
+        await operator.say(key=KEYS.operator)
+        await operator.find("snapshot", state="live")
+        await maria.find("ready")
+        await pastor.say(ramp(SECOND))
+        await wait_until(lambda: running.hall is not None and running.hall.intake.position == SECOND)
+        await running.stop()
+        assert await operator.closed() == 1001
+        ledgers = {each["graph"]: each["report"] for each in operator.told if each["type"] == "ledger"}
+        assert set(ledgers) == {"pt-br captions", "recognition"}
+        assert all(report["balanced"] for report in ledgers.values())
+        last = operator.told[-1]
+        assert (last["type"], last["state"], last["graphs"]) == ("snapshot", "ended", [])
 
 
 @pytest.mark.parametrize("hello", [{"key": KEYS.speaker}, {"key": "x"}, {"key": 7}, {}, {"type": "choose"}])

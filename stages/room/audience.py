@@ -23,8 +23,6 @@ __all__ = ["Audience", "AudienceLimits"]
 
 SYSTEM_BYTES = 65_536
 """What may lie in the system for a phone that does not read: a second of sound, and all its captions."""
-GOODBYE_S = 2.0
-"""How long listeners may take for the last of what there is, when the room ends."""
 
 
 @frozen(kw_only=True)
@@ -65,10 +63,7 @@ class Audience:
         self._closing = True
         for listener in self.room.listeners:
             listener.ring()
-        with anyio.move_on_after(GOODBYE_S):
-            await self._visits.emptied()
-        self._visits.cut()
-        await self._visits.emptied()
+        await self._visits.see_off()
 
     def cut(self) -> None:
         self._visits.cut()

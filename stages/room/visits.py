@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 POLICY, LATER, GOING_AWAY, INTERNAL = 1008, 1013, 1001, 1011
 """Close codes: against the rules, try again later, the room ends, a fault (RFC 6455, 7.4.1; IANA's registry)."""
 
+GOODBYE_S = 2.0
+"""How long visitors may take for the last of what there is, when the room ends."""
+
 
 @frozen
 class Excluded(Exception):
@@ -57,8 +60,14 @@ class Visits:
             self._scopes.discard(scope)
             self._left.set()
 
-    async def emptied(self) -> None:
-        """Wait until nobody is here."""
+    async def see_off(self) -> None:
+        """Give everybody a while to come to an end, then send home who is left; return when all have gone."""
+        with anyio.move_on_after(GOODBYE_S):
+            await self._emptied()
+        self.cut()
+        await self._emptied()
+
+    async def _emptied(self) -> None:
         while self._scopes:
             self._left = anyio.Event()
             await self._left.wait()

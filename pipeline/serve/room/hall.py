@@ -130,8 +130,9 @@ class Hall:
             self._local.stop()
         self._notice()
         await self._finished.wait()
-        await self.audience.close()
-        await self.operators.close()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.audience.close)
+            tasks.start_soon(self.operators.close)
 
     def cut(self) -> None:
         """End everything that still goes on."""

@@ -33,6 +33,7 @@ class Operators:
     limit: int = 8
     _here: int = field(init=False, default=0)
     _visits: Visits = field(init=False)
+    _closing: anyio.Event = field(init=False, factory=anyio.Event)
 
     def __attrs_post_init__(self) -> None:
         self._visits = Visits(self.hall.service.limits.send_s)
@@ -42,9 +43,9 @@ class Operators:
         return await self._visits.receive(socket, self._admit)
 
     async def close(self) -> None:
-        """Send everybody home, and return when they have gone."""
-        self._visits.cut()
-        await self._visits.emptied()
+        """Tell everybody how it has ended, send them home, and return when they have gone."""
+        self._closing.set()
+        await self._visits.see_off()
 
     def cut(self) -> None:
         self._visits.cut()
@@ -77,11 +78,16 @@ class Operators:
             await socket.receive()
 
     async def _tell(self, socket: Socket) -> None:
-        """Tell what there is now, again and again, and ledgers of graphs that end. Raises: SocketGone."""
+        """Tell what there is now, again and again, and ledgers of graphs that end, until the room does.
+
+        Raises: SocketGone.
+        """
         send_s, watched = self.hall.service.limits.send_s, self.hall.service.watched
         begun, told = anyio.current_time(), watched.ended
         graphs: dict[str, GraphSnapshot] = {}
-        while True:
+        over = False
+        while not over:
+            over = self._closing.is_set()
             for ended in watched.ended_since(told):
                 if ended.name.startswith(GRAPHS):
                     ledger = {"type": "ledger", "graph": _short(ended.name), "report": ended.report.as_json()}
@@ -100,7 +106,8 @@ class Operators:
                 **self.hall.figures(now),
             }
             await socket.send(json.dumps(snapshot), send_s)
-            await anyio.sleep(SNAPSHOT_S)
+            with anyio.move_on_after(SNAPSHOT_S):
+                await self._closing.wait()
 
 
 def _short(name: str) -> str:
