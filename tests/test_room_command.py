@@ -8,20 +8,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import anyio
 import pytest
+from attrs import define
 from click.testing import CliRunner
 
+from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.cli import room as room_cli
 from pipeline.cli.main import cli
 from pipeline.cli.room import Plan, links, qr_code
+from pipeline.cli.serving import _let_speak
 from pipeline.serve.room.hall import Settings
 from pipeline.serve.room.keys import RoomKeys
-from tests.room_people import Listener
+from pipeline.stage import Inbox, Outbox, StageError
+from tests.room_people import KEYS, Listener, listener, room
 from tests.serve_client import client
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +102,52 @@ def test_the_qr_code_is_drawn_with_half_blocks() -> None:
     drawn = qr_code("http://127.0.0.1:8765/r/sunday-1a")
     assert len(drawn.splitlines()) > 10
     assert set(drawn) <= {"█", "▀", "▄", " ", "\n"}
+
+
+@define(kw_only=True)
+class Source:
+    """Speaks until it is told to end, or fails with `fault`."""
+
+    fault: Exception | None = None
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": AudioCaps(24000, 1)}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        if self.fault is not None:
+            raise self.fault
+        await anyio.sleep_forever()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (StageError("it is unplugged"), "nobody speaks any more: it is unplugged"),
+        (ZeroDivisionError(), "nobody speaks any more: something went wrong"),
+    ],
+)
+async def test_what_happens_to_a_local_speaker_does_not_end_the_room(
+    capfd: pytest.CaptureFixture[str], fault: Exception, said: str
+) -> None:
+    async with room(Settings(source="en-us")) as server, listener(server, "en-us") as maria:
+        assert server.hall is not None
+        await _let_speak(server.hall, Plan(KEYS, Settings(), Source(fault=fault), qr=False))
+        assert said in capfd.readouterr().err
+        await maria.find("room", state="waiting")
+
+
+@pytest.mark.anyio
+async def test_a_room_that_ends_does_not_say_that_it_stays_open(capfd: pytest.CaptureFixture[str]) -> None:
+    async with room(Settings(source="en-us")) as server, listener(server, "en-us") as maria:
+        assert server.hall is not None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_let_speak, server.hall, Plan(KEYS, Settings(), Source(), qr=False))
+            await maria.find("room", state="live")
+            await server.stop()
+        assert capfd.readouterr().err == ""
 
 
 @asynccontextmanager

@@ -55,6 +55,8 @@ class Place:
     ssl: tls.SSLContext | None
 
 
+log = logging.getLogger(__name__)
+
 NOBODY = Keys({})
 """For a server whose sessions are nobody's."""
 
@@ -126,9 +128,14 @@ async def _let_speak(hall: Hall, room: Plan) -> None:
         return
     try:
         await hall.let_speak(room.speaker)
-        _say("the recording is over; the room stays open")
     except StageError as error:
         _say(f"nobody speaks any more: {error}")
+    except Exception:
+        log.exception("what speaks on this machine has failed")
+        _say("nobody speaks any more: something went wrong")
+    else:
+        if hall.room.board.state != "ended":
+            _say("the recording is over; the room stays open")
 
 
 async def _until_stopped(server: Server, signals: AsyncIterable[object], control: Path | None) -> None:
