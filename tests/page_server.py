@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from playwright.sync_api import Page, expect
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -30,6 +31,15 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 PAGES = {"": "listen.html", "speak": "speak.html", "watch": "watch.html"}
+
+
+LANGUAGES = (
+    ("en-us", "English (US)", "ltr", "original", False),
+    ("pt-br", "Português (Brasil)", "ltr", "good", True),
+    ("es-es", "Español", "ltr", "fair", False),
+    ("ar-sa", "العربية", "rtl", "experimental", False),
+)
+HOSTILE = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>\u202eevil\u2066 &lt;'
 
 
 @define(eq=False)
@@ -133,3 +143,41 @@ def rooms() -> Iterator[Rooms]:
         finally:
             server.shutdown()
             thread.join()
+
+
+# --- what a room says to a listener's page
+
+
+def room(**changes: Any) -> dict[str, Any]:
+    names = ("tag", "name", "dir", "quality", "voice")
+    languages = [dict(zip(names, language, strict=True)) for language in LANGUAGES]
+    whole = {
+        "title": "Sunday",
+        "source": "en-us",
+        "languages": languages,
+        "state": "live",
+        "replay_s": 600,
+        "life": "a",
+    }
+    return {"type": "room", **whole, **changes}
+
+
+def caption(seq: int, text: str, language: str = "pt-br", utterance: int | None = None) -> dict[str, Any]:
+    times = {"start_ms": 1000 * seq, "end_ms": 1000 * seq + 900}
+    number = seq if utterance is None else utterance
+    return {"type": "caption", "language": language, "seq": seq, "utterance": number, "text": text, **times}
+
+
+def partial(utterance: int, text: str, language: str = "pt-br") -> dict[str, Any]:
+    return {"type": "partial", "language": language, "utterance": utterance, "text": text}
+
+
+def joined(page: Page, server: Rooms, **changes: Any) -> Peer:
+    """The page's socket, once it has chosen its language."""
+    peer = server.peer()
+    hello = peer.wait_for("hello")
+    peer.say(room(**changes))
+    if not hello["languages"]:
+        peer.wait_for("choose")
+    expect(page.locator("#language")).to_be_enabled()
+    return peer

@@ -4,75 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, opened
-from tests.page_server import PAGE, Peer, Rooms, rooms
-
-LANGUAGES = (
-    ("en-us", "English (US)", "ltr", "original", False),
-    ("pt-br", "Português (Brasil)", "ltr", "good", True),
-    ("es-es", "Español", "ltr", "fair", False),
-    ("ar-sa", "العربية", "rtl", "experimental", False),
-)
-HOSTILE = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>\u202eevil\u2066 &lt;'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[Rooms]:
-    with rooms() as house:
-        yield house
-
-
-@pytest.fixture
-def server(house: Rooms) -> Rooms:
-    house.forget()
-    return house
-
-
-def room(**changes: Any) -> dict[str, Any]:
-    names = ("tag", "name", "dir", "quality", "voice")
-    languages = [dict(zip(names, language, strict=True)) for language in LANGUAGES]
-    whole = {
-        "title": "Sunday",
-        "source": "en-us",
-        "languages": languages,
-        "state": "live",
-        "replay_s": 600,
-        "life": "a",
-    }
-    return {"type": "room", **whole, **changes}
-
-
-def caption(seq: int, text: str, language: str = "pt-br", utterance: int | None = None) -> dict[str, Any]:
-    times = {"start_ms": 1000 * seq, "end_ms": 1000 * seq + 900}
-    number = seq if utterance is None else utterance
-    return {"type": "caption", "language": language, "seq": seq, "utterance": number, "text": text, **times}
-
-
-def partial(utterance: int, text: str, language: str = "pt-br") -> dict[str, Any]:
-    return {"type": "partial", "language": language, "utterance": utterance, "text": text}
-
-
-def joined(page: Page, server: Rooms, **changes: Any) -> Peer:
-    """The page's socket, once it has chosen its language."""
-    peer = server.peer()
-    hello = peer.wait_for("hello")
-    peer.say(room(**changes))
-    if not hello["languages"]:
-        peer.wait_for("choose")
-    expect(page.locator("#language")).to_be_enabled()
-    return peer
+from tests.browser import opened
+from tests.page_server import HOSTILE, PAGE, Rooms, caption, joined, partial, room
 
 
 def boxes(page: Page) -> list[Any]:

@@ -14,11 +14,10 @@ import pytest
 from attrs import frozen
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import PATIENCE_MS, chromium, microphone_wav, opened
+from tests.browser import PATIENCE_MS, opened
 from tests.engine import needs_models
 
 ROOT = Path(__file__).parents[1]
-RECORDING = ROOT / "graphs" / "samples" / "en_demo.flac"
 TITLE = "<b>Sunday</b> & friends"
 LINK = re.compile(r"^dragoman: (listeners|speaker|operator): +(http\S+)$")
 DESKTOP = {"width": 1366, "height": 768}
@@ -63,13 +62,6 @@ def house(folder: Path, engine: str, *options: str) -> Iterator[House]:
             process.kill()
             process.wait()
             process.stdout.close()  # type: ignore[union-attr]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    recording = microphone_wav(RECORDING, tmp_path_factory.mktemp("microphone") / "talk.wav")
-    with chromium(recording) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

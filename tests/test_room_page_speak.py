@@ -5,39 +5,17 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, launched, microphone_wav, opened
-from tests.page_server import Peer, Rooms, rooms
-from tests.test_room_page_listen import HOSTILE, room
+from tests.browser import launched, opened
+from tests.page_server import HOSTILE, Peer, Rooms, room
 
-RECORDING = Path(__file__).parents[1] / "graphs" / "samples" / "en_demo.flac"
 CREATED = {"type": "session.created", "session": {"id": "s", "mode": "fast", "source_language": "en-us"}}
 APPEND = "input_audio_buffer.append"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    recording = microphone_wav(RECORDING, tmp_path_factory.mktemp("microphone") / "talk.wav")
-    with chromium(recording) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[Rooms]:
-    with rooms() as house:
-        yield house
-
-
-@pytest.fixture
-def server(house: Rooms) -> Rooms:
-    house.forget()
-    return house
 
 
 def arrived(server: Rooms, **changes: Any) -> None:

@@ -9,30 +9,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, opened
-from tests.page_server import Peer, Rooms, rooms
-from tests.test_room_page_listen import joined, room
+from tests.browser import opened
+from tests.page_server import Peer, Rooms, joined, room
 
 RATE_HZ = 24000
 LOUDEST = 0.5
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[Rooms]:
-    with rooms() as house:
-        yield house
-
-
-@pytest.fixture
-def server(house: Rooms) -> Rooms:
-    house.forget()
-    return house
 
 
 @pytest.fixture(scope="module")

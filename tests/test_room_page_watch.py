@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium, opened
-from tests.page_server import Peer, Rooms, rooms
-from tests.test_room_page_listen import HOSTILE
+from tests.browser import opened
+from tests.page_server import HOSTILE, Peer, Rooms
 
 DESKTOP = {"width": 1366, "height": 768}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def house() -> Iterator[Rooms]:
-    with rooms() as house:
-        yield house
-
-
-@pytest.fixture
-def server(house: Rooms) -> Rooms:
-    house.forget()
-    return house
 
 
 def stage(name: str, **changes: Any) -> dict[str, Any]:
