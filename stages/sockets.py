@@ -6,6 +6,7 @@ a logger that lets none of that through.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 import ssl as tls
@@ -22,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
 from stages.translate.realtime.discreet import Discreet
 
-__all__ = ["Answer", "Listener", "Socket", "SocketGone", "bound", "listening"]
+__all__ = ["Answer", "Listener", "Socket", "SocketGone", "bound", "listening", "reachable"]
 
 HANDSHAKE_S = 10.0
 CLOSING_S = 10.0
@@ -181,6 +182,27 @@ def bound(host: str, port: int) -> socket.socket:
     listener = socket.create_server(address[:2], family=family, backlog=512)
     listener.setblocking(False)
     return listener
+
+
+def reachable(host: str) -> str:
+    """What other machines put into an address for `host`: one that stands for all of ours becomes the LAN's."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return _lan_address()
+    return f"[{host}]" if address.version == 6 else host
+
+
+def _lan_address() -> str:
+    """The address by which this machine would reach others; nothing is sent to find that out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address that is nobody's (RFC 5737)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 @asynccontextmanager

@@ -19,13 +19,13 @@ from attrs import define
 from click.testing import CliRunner
 
 from pipeline.caps import AudioCaps, Caps, Port
-from pipeline.cli import room as room_cli
 from pipeline.cli.main import cli
 from pipeline.cli.room import Plan, links, qr_code
 from pipeline.cli.serving import _let_speak
 from pipeline.serve.room.hall import Settings
 from pipeline.serve.room.keys import RoomKeys
 from pipeline.stage import Inbox, Outbox, StageError
+from stages import sockets
 from tests.room_people import KEYS, Listener, listener, room
 from tests.serve_client import client
 
@@ -94,7 +94,7 @@ def test_the_links_lead_to_the_three_pages() -> None:
 def test_who_listens_everywhere_gets_the_address_that_others_can_reach(
     monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:
-    monkeypatch.setattr(room_cli, "_lan_address", lambda: "192.168.1.7")
+    monkeypatch.setattr(sockets, "_lan_address", lambda: "192.168.1.7")
     assert next(iter(links(plan(), base))) == "listeners: http://192.168.1.7:8765/r/sunday-1a"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pipeline.problems import GraphError
 from pipeline.runner import Execution
 from pipeline.stage import StageError
 from pipeline.testing import Playlist
+from stages import sockets
 from stages.room.sink import RoomSink
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.room_people import Listener
@@ -69,6 +71,24 @@ async def phone(sink: RoomSink, *languages: str, **wish: Any) -> AsyncIterator[L
         await one.say(languages=languages, **wish)
         await one.find("room")
         yield one
+
+
+async def test_who_listens_everywhere_tells_the_address_that_others_can_reach(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sockets, "_lan_address", lambda: "127.0.0.1")
+    sink = RoomSink(name="talk", source_language="en", host="0.0.0.0", port=0)
+    async with running(sink, {"text": TEXTS}) as gate, phone(sink, "en-us") as john:
+        assert re.search(r"room talk: http://127\.0\.0\.1:\d+/r/talk-\w+", capfd.readouterr().err)
+        gate.set()
+        await john.find("caption")
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("192.168.1.7", "192.168.1.7"), ("talks.example", "talks.example"), ("::1", "[::1]")]
+)
+def test_an_address_of_this_machine_alone_is_told_as_it_is(host: str, told: str) -> None:
+    assert sockets.reachable(host) == told
 
 
 async def test_texts_and_a_voice_reach_those_who_want_them(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import ipaddress
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from stages.languages import canonical
 from stages.microphone import Microphone
 from stages.room.audience import AudienceLimits
 from stages.room.pages import is_name
+from stages.sockets import reachable
 from stages.translate.realtime.config import AUTO
 
 __all__ = ["Plan", "links", "listeners_link", "qr_code", "room_of"]
@@ -126,7 +125,9 @@ def _check(engine: Engine, source: str, languages: list[str]) -> None:
 def links(plan: Plan, base_url: str) -> Iterator[str]:
     """The lines that tell of the room, which is served at `base_url` (ws or wss)."""
     address = "http" + base_url.removeprefix("ws")
-    room = f"{_reachable(address)}/r/{plan.keys.name}"
+    scheme, _, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    room = f"{scheme}://{reachable(host.strip('[]'))}:{port}/r/{plan.keys.name}"
     yield f"listeners: {room}"
     yield f"speaker:   {room}/speak?key={plan.keys.speaker}"
     yield f"operator:  {room}/watch?key={plan.keys.operator}"
@@ -148,24 +149,3 @@ def qr_code(link: str) -> str:
     drawn = io.StringIO()
     segno.make(link, error="m", micro=False).terminal(out=drawn, compact=True)
     return drawn.getvalue()
-
-
-def _reachable(address: str) -> str:
-    """`address` as other machines can reach it: one that stands for all of this machine's becomes the LAN's."""
-    scheme, _, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    try:
-        anywhere = ipaddress.ip_address(host.strip("[]")).is_unspecified
-    except ValueError:
-        anywhere = False
-    return f"{scheme}://{_lan_address()}:{port}" if anywhere else address
-
-
-def _lan_address() -> str:
-    """The address by which this machine would reach others; nothing is sent to find that out."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address that is nobody's (RFC 5737)
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])

@@ -23,7 +23,7 @@ from stages.room.board import Board, original, translated
 from stages.room.order import Order, Stretch, voice
 from stages.room.pages import answer, is_name, place_of
 from stages.room.room import Room
-from stages.sockets import Answer, Listener, Socket, bound, listening
+from stages.sockets import Answer, Listener, Socket, bound, listening, reachable
 
 __all__ = ["RoomSink"]
 
@@ -112,7 +112,7 @@ class RoomSink:
         what = Listener(serve=_served(audience), answer=self._answer, enter=self._enter, leave=self._leave)
         with self._bound() as listener:
             async with listening(listener, what, None):
-                self.address = f"http://{self.host}:{listener.getsockname()[1]}/r/{self._path}"
+                self.address = f"http://{reachable(self.host)}:{listener.getsockname()[1]}/r/{self._path}"
                 print_line(sys.stderr, f"room {self.name}: {self.address}")
                 await self._show(inbox)
                 await audience.close()
