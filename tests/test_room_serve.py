@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import ssl
@@ -221,8 +222,8 @@ async def test_a_language_runs_while_somebody_wants_it_and_a_while_longer() -> N
         assert not hall.floor.sound.channels
 
 
-async def test_a_language_that_cannot_be_started_says_why_and_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_language_that_cannot_be_started_says_so_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Fickle(Echo):
         tries = 0
@@ -231,14 +232,16 @@ async def test_a_language_that_cannot_be_started_says_why_and_is_tried_again(
             if session.target_language == "pt-br":
                 Fickle.tries += 1
                 if Fickle.tries < 3:
-                    raise StageError("the model is not there")
+                    raise StageError("no model in /canary")
 
     monkeypatch.setattr(translation, "RETRY_S", 0.05)
     async with room(engine=Fickle()) as running, listener(running, "pt-br") as maria:
         failed = await maria.find("failed", language="pt-br")
-        assert failed["message"] == "the model is not there"
+        assert failed["message"] == "this language cannot be had now; it is tried again"
         await maria.find("ready", language="pt-br")
         assert Fickle.tries == 3
+        assert "canary" not in json.dumps(maria.told)
+        assert "pt-br captions: no model in /canary" in caplog.text
 
 
 async def test_what_is_said_while_a_language_is_prepared_has_the_numbers_of_the_original() -> None:

@@ -30,6 +30,8 @@ RETRY_S = 10.0
 RETRY_MOST_S = 300.0
 """A language that could not be started is tried again after ten seconds, then after twice as long, up to this."""
 
+FAILED = "this language cannot be had now; it is tried again"
+
 
 @define(eq=False)
 class Translation:
@@ -77,10 +79,10 @@ class Translation:
                 self.floor.room.board.progress.pop(self.key.language, None)
         except StageError as error:
             log.error("%s: %s", self.key, error)
-            self._fail(str(error))
+            self._fail()
         except Exception:
             log.exception("%s failed", self.key)
-            self._fail("something went wrong; it is tried again")
+            self._fail()
         finally:
             self.over = True
             self.end()
@@ -100,11 +102,12 @@ class Translation:
             graph.add("spoken", spoken, reads=outputs["audio"])
         return graph
 
-    def _fail(self, message: str) -> None:
+    def _fail(self) -> None:
+        """Try again later. Why it failed is for the log alone: it may name folders of this machine."""
         self.failures += 1
         wait_s = min(RETRY_MOST_S, RETRY_S * 2 ** (self.failures - 1))
         self.retry_at = anyio.current_time() + wait_s
-        self.floor.room.tell(Progress(self.key.language, "failed", message))
+        self.floor.room.tell(Progress(self.key.language, "failed", FAILED))
 
     def _tell(self, stage: Literal["preparing", "ready"]) -> None:
         """A voice that is being prepared holds up nobody's captions."""
