@@ -15,7 +15,7 @@ from pipeline.items import Audio, Mark, MarkKind, Text
 from pipeline.serve.engine import Echo, Local, Relay
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
-from pipeline.serve.room.parts import Fed
+from pipeline.serve.room.parts import Fed, Note
 from pipeline.serve.room.tongues import Key, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
@@ -305,6 +305,24 @@ async def test_a_translation_that_is_far_behind_leaves_out_guesses_and_says_what
     assert sum(left_out) == 102
     assert fed.counts() == {"guesses passed over": 1, "texts dropped, too far behind": 102}
     assert not fed.losses()
+
+
+async def left_out() -> None:
+    await anyio.sleep(100)
+    floor, order = Floor(Room(Board("x")), came_at=lambda _: 1.0), Order()
+    gap = Text("[…]", 0, 0, "pt-br", 4)
+    floor.show("pt-br", gap)
+    assert floor.room.board.log("pt-br").seq == 1
+    assert floor.lag(anyio.current_time())["shown"]["n"] == 0, "nobody knows when that was said"
+    floor.show("pt-br", text(5))
+    assert floor.lag(anyio.current_time())["shown"]["n"] == 1
+    note = Note(order=order)
+    assert [item for each in (gap, text(5)) for item in note.feed(each)] == [text(5)]
+    assert (await order.next()).utterance == 5
+
+
+def test_what_stands_for_texts_left_out_is_neither_measured_nor_spoken() -> None:
+    in_simulated_time(left_out)
 
 
 @pytest.mark.anyio

@@ -74,7 +74,7 @@ class Floor:
         """Show a text or a mark, and feed it to those who go on from there."""
         now = anyio.current_time()
         if isinstance(item, Text):
-            if self.room.publish(language, item, now) is not None:
+            if self.room.publish(language, item, now) is not None and item.end_ms > item.start_ms:
                 self._measure(self.shown, item.end_ms, now)
         elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
             self.room.over(language)

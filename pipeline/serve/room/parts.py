@@ -97,7 +97,7 @@ class Overheard:
 
 @define(kw_only=True)
 class Note:
-    """Passes everything on, and notes which texts are spoken next."""
+    """Passes on what can be spoken, and notes which texts are next; "[…]" is only to be read."""
 
     order: Order
 
@@ -107,8 +107,9 @@ class Note:
         return {"out": TEXT}
 
     def feed(self, item: Text) -> Iterator[Item]:
-        self.order.note(item)
-        yield item
+        if any(map(str.isalnum, item.text)):
+            self.order.note(item)
+            yield item
 
     def flush(self) -> Iterator[Item]:
         yield from ()

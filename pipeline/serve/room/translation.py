@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 RETRY_S = 10.0
 RETRY_MOST_S = 300.0
 """A language that could not be started is tried again after ten seconds, then after twice as long, up to this."""
-
+LEFT_OUT = "[…]"
+"""Stands for texts that were dropped. When those were said is not known, so it has no duration."""
 FAILED = "this language cannot be had now; it is tried again"
 
 
@@ -118,4 +119,4 @@ class Translation:
         """What this was too far behind to translate is shown as left out."""
         if self.key.kind == "captions":
             log.warning("%s: %d texts left out, too far behind", self.key, count)
-            self.floor.show(self.key.language, Text("[…]", 0, 0, self.key.language, self.floor.utterance))
+            self.floor.show(self.key.language, Text(LEFT_OUT, 0, 0, self.key.language, self.floor.utterance))
