@@ -12,6 +12,7 @@ import anyio
 from attrs import define, field
 
 from pipeline.serve.metrics import CONTENT_TYPE
+from pipeline.serve.room.figures import measure
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
@@ -135,7 +136,7 @@ class Server:
         metrics.opening.set(self._opening)
         metrics.load.set(self.service.turns.load.fraction(anyio.current_time()))
         if self.hall is not None:
-            self.hall.measure(metrics)
+            measure(self.hall, metrics)
         return metrics.text()
 
 

@@ -18,7 +18,6 @@ from pipeline.graph import Graph
 from pipeline.runner import Execution
 from pipeline.serve.intake import Intake
 from pipeline.serve.interpretation import Interpretation
-from pipeline.serve.metrics import Metrics
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
 from pipeline.serve.room.keys import RoomKeys
@@ -339,38 +338,3 @@ class Hall:
         if self.speaker is None and self._local is None:
             return "waiting"
         return "paused" if self.paused else "live"
-
-    # --- what it tells of itself
-
-    def figures(self, now: float) -> Mapping[str, object]:
-        """What an operator is told beside the graphs, as plain data."""
-        captions, voices = self.room.captions_wanted(), self.room.voices_wanted()
-        dropped = self.room.dropped_ms()
-        listeners = {
-            tag: {
-                "count": captions.get(tag, 0),
-                "voices": voices.get(tag, 0),
-                "dropped_s": dropped.get(tag, 0) / 1000,
-            }
-            for tag in sorted({*captions, *voices, *dropped})
-        }
-        return {
-            "title": self.room.board.title,
-            "state": self.room.board.state,
-            "people": len(self.room.listeners),
-            "lag": self.floor.lag(now),
-            "listeners": listeners,
-            "sessions": [] if self.speaker is None else [self.speaker.figures(now)],
-        }
-
-    def measure(self, metrics: Metrics) -> None:
-        """Put the room's figures of now into `metrics`."""
-        wanted = self.room.captions_wanted()
-        for offer in self.room.board.languages:
-            metrics.room_listeners.labels(offer.tag).set(wanted.get(offer.tag, 0))
-        for tag, ms in self.room.dropped_ms().items():
-            metrics.room_dropped_s.labels(tag).set(ms / 1000)
-        for until, lag in self.floor.lag(anyio.current_time()).items():
-            for quantile, name in (("0.5", "p50_s"), ("0.95", "p95_s")):
-                if (seconds := lag[name]) is not None:
-                    metrics.room_lag_s.labels(until, quantile).set(seconds)

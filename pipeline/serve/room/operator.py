@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import define, field
 
+from pipeline.serve.room.figures import figures
 from pipeline.snapshot import GraphSnapshot, take
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
@@ -103,7 +104,7 @@ class Operators:
                 "type": "snapshot",
                 "at_s": round(now - begun, 2),
                 "graphs": [graph.as_json() for graph in graphs.values()],
-                **self.hall.figures(now),
+                **figures(self.hall, now),
             }
             await socket.send(json.dumps(snapshot), send_s)
             with anyio.move_on_after(SNAPSHOT_S):
