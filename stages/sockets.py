@@ -29,6 +29,8 @@ HANDSHAKE_S = 10.0
 CLOSING_S = 10.0
 PING_S = 20.0
 """All three: websockets' own, and the vendor's SDK has them too."""
+BUFFER_BYTES = 30_000
+"""What fits into an empty buffer of websockets, which takes 32 KiB before one who sends has to wait."""
 REASON_LIMIT_BYTES = 123
 """What a close frame has room for (RFC 6455, 5.5)."""
 
@@ -93,7 +95,7 @@ class Socket:
 
         A client that does not read for `timeout_s` is cut off: half a frame may be out.
         """
-        if self._flows():
+        if self._flows(frame):
             await self._send(frame)
             return
         with anyio.move_on_after(timeout_s, shield=True) as sending:
@@ -102,13 +104,16 @@ class Socket:
             await self.cut()
             raise SocketGone(1006)
 
-    def _flows(self) -> bool:
-        """Whether a send is done without waiting, so that it needs neither a shield nor a deadline.
+    def _flows(self, frame: str | bytes) -> bool:
+        """Whether `frame` is sent without waiting, so that it needs neither a shield nor a deadline.
 
         On asyncio it only waits behind a full buffer. A scope for each send costs as much as the sending.
         """
         transport = getattr(self._connection, "transport", None)
-        return transport is not None and transport.get_write_buffer_size() == 0
+        if transport is None or transport.get_write_buffer_size():
+            return False
+        most = len(frame) if isinstance(frame, bytes) or frame.isascii() else 4 * len(frame)
+        return most < BUFFER_BYTES
 
     async def _send(self, frame: str | bytes) -> None:
         try:
