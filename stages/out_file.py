@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from attrs import define
 
 from pipeline.stage import StageError
 
-__all__ = ["OutFile", "line_writer", "named", "out_file", "print_line", "replace_file", "sayable"]
+__all__ = ["OutFile", "keep_file", "line_writer", "named", "out_file", "print_line", "replace_file", "sayable"]
 
 
 def named(*suffixes: str) -> Callable[[Path], str | None]:
@@ -44,6 +45,23 @@ def out_file(path: Path) -> Iterator[OutFile]:
         raise _unwritable(path, error) from error
     with raw:
         yield OutFile(path, raw)
+
+
+def keep_file(path: Path, data: bytes) -> None:
+    """Put `data` in the place of what `path` holds, for its owner's eyes only: all of it or nothing.
+
+    That holds even when the power goes, and costs a wait for the disk. Raises: OSError.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -15,7 +15,7 @@ from pipeline.serve.room.hall import Hall, Settings
 from pipeline.serve.room.keys import RoomKeys
 from stages.translate.realtime.codec import dump_client
 from stages.translate.realtime.events import ErrorEvent, SessionConfig, SessionUpdate
-from tests.serve_client import Client, client
+from tests.serve_client import Client, client, close_code
 from tests.serve_server import SOON_S, service
 
 KEYS = RoomKeys("hall-of-tests", "canary-speaker", "canary-operator")
@@ -70,13 +70,7 @@ class Listener:
 
     async def closed(self) -> int:
         """The code that the room closes with, after whatever it still says."""
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            while True:
-                await self.next()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else 1006
+        return await close_code(self.next)
 
     def captions(self, language: str) -> list[Mapping[str, Any]]:
         return [each for each in self.told if each["type"] == "caption" and each["language"] == language]

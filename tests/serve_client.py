@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -77,13 +77,7 @@ class Client:
 
     async def closed(self) -> int:
         """The code that the server closes with, after whatever it still says."""
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            while True:
-                await self.next()
-        except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd is not None else 1006
+        return await close_code(self.next)
 
     async def refused(self) -> tuple[str | None, int]:
         """The code of the error that comes first, and the code that the socket closes with."""
@@ -135,3 +129,14 @@ def sounds_of(events: list[Payload]) -> list[bytes]:
             data = b""
     assert not data
     return found
+
+
+async def close_code(next_: Callable[[], Awaitable[object]]) -> int:
+    """The code that a connection is closed with, after whatever still comes out of `next_`."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        while True:
+            await next_()
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd is not None else 1006

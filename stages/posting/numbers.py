@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from attrs import define, field
 
 from pipeline.stage import StageError
+from stages.out_file import keep_file
 
 __all__ = ["Numbers", "default_path", "fingerprint"]
 
@@ -82,7 +82,7 @@ class Numbers:
         try:
             if self.makes_folder:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self.path, text.encode())
+            keep_file(self.path, text.encode())
         except OSError as error:
             raise self._trouble((error.strerror or str(error)).lower()) from None
         self.last += 1
@@ -90,17 +90,3 @@ class Numbers:
 
     def _trouble(self, what: str) -> StageError:
         return StageError(f"cannot keep the number of the last caption in {str(self.path)!r}: {what}")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of what `path` holds: all of it or nothing, even when the power goes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipeline.serve.keys import Keys
+from stages.out_file import keep_file
 from stages.room.pages import NAME_LIMIT, is_name
 
 __all__ = ["RoomKeys", "kept_keys"]
@@ -85,18 +85,9 @@ def _room(entry: Mapping[str, Any]) -> RoomKeys:
 
 
 def _write(path: Path, rooms: Mapping[str, RoomKeys]) -> None:
-    """Put the whole file in place at once, for its owner's eyes only."""
     body = {
         wish: {"name": room.name, "speaker": room.speaker, "operator": room.operator}
         for wish, room in rooms.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"rooms": body}, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    keep_file(path, json.dumps({"rooms": body}, indent=2).encode())
