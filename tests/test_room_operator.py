@@ -71,6 +71,19 @@ async def test_when_the_room_ends_an_operator_gets_the_last_ledgers_and_sees_tha
         assert (last["type"], last["state"], last["graphs"]) == ("snapshot", "ended", [])
 
 
+async def test_figures_of_what_is_no_more_are_not_told() -> None:
+    figure = 'dragoman_room_listeners{language="fr-ca"} '
+    async with room(Settings()) as running:
+        async with listener(running, "fr-ca") as marie:
+            await wait_until(lambda: running.hall is not None and bool(running.hall.room.listeners))
+            assert f"{figure}1.0" in (await http(running, "GET /metrics"))[1]
+            async with speaker(running, "fr-fr"):
+                await marie.find("room", source="fr-fr")
+                assert f"{figure}1.0" in (await http(running, "GET /metrics"))[1], "she is still there"
+        await wait_until(lambda: running.hall is not None and not running.hall.room.listeners)
+        assert figure not in (await http(running, "GET /metrics"))[1]
+
+
 @pytest.mark.parametrize("hello", [{"key": KEYS.speaker}, {"key": "x"}, {"key": 7}, {}, {"type": "choose"}])
 async def test_only_the_operators_key_lets_watch(hello: dict[str, object]) -> None:
     async with room() as running, client(running.base_url, f"{ROOM}/watch-socket") as connected:

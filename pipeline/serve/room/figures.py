@@ -37,10 +37,12 @@ def figures(hall: Hall, now: float) -> Mapping[str, object]:
 
 
 def measure(hall: Hall, metrics: Metrics) -> None:
-    """Put the room's figures of now into `metrics`."""
+    """Put the room's figures of now into `metrics`, in the place of earlier ones."""
+    metrics.room_listeners.clear()
+    metrics.room_lag_s.clear()
     wanted = hall.room.captions_wanted()
-    for offer in hall.room.board.languages:
-        metrics.room_listeners.labels(offer.tag).set(wanted.get(offer.tag, 0))
+    for tag in {*wanted, *(offer.tag for offer in hall.room.board.languages)}:
+        metrics.room_listeners.labels(tag).set(wanted.get(tag, 0))
     for tag, ms in hall.room.dropped_ms().items():
         metrics.room_dropped_s.labels(tag).set(ms / 1000)
     for until, lag in hall.floor.lag(anyio.current_time()).items():
