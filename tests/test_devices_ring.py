@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import FrameType
+from typing import Any
 
 import anyio
 import numpy as np
@@ -153,6 +156,44 @@ def test_pieces_are_whole_blocks_but_before_a_hole() -> None:
     assert (second.start, len(second.samples), second.lost) == (55, 20, 5)
     assert room.intake.take(20) is None
     assert room.intake.held == 10
+
+
+@pytest.mark.parametrize("held", [0, 4])
+def test_a_hole_may_come_between_any_two_lines_of_the_taker(held: int) -> None:
+    """The device's thread may give at any moment; what it gives then lies behind a hole here."""
+    for moment in range(100):
+        room, lines = Room(Intake(30, 1)), iter(range(1000))
+        room.give(held)
+        room.intake.closed = True
+        room.give(5)
+        room.intake.closed = False
+
+        def meanwhile(frame: FrameType, event: str, value: Any, room: Room = room, at: int = moment) -> Any:
+            if frame.f_code.co_filename.endswith(("intake.py", "ring.py")):
+                if event == "line" and next(lines) == at:  # noqa: B023 - called within the round
+                    sys.settrace(None)
+                    room.give(20)
+                return meanwhile
+            return None
+
+        before = sys.gettrace()
+        sys.settrace(meanwhile)
+        try:
+            first = room.intake.take(10)
+        finally:
+            sys.settrace(before)
+        room.pieces += [first] if first is not None else []
+        if room.given < held + 25:
+            assert moment > 1, "it was never between two lines"
+            return
+        room.take(10)
+        assert all(len(piece.samples) for piece in room.pieces)
+        assert all(
+            np.array_equal(piece.samples, counting(piece.start, len(piece.samples))) for piece in room.pieces
+        )
+        assert [piece.unheard for piece in room.pieces if piece.start == held + 5] == [5]
+        assert sum(len(piece.samples) for piece in room.pieces) == held + 20
+    pytest.fail("it took more lines than that")
 
 
 def test_an_overrun_is_counted_while_nobody_takes() -> None:

@@ -118,15 +118,16 @@ class Intake:
 
         With `all_of_it` also what is less than `frames`: nobody waits for more.
         """
+        held = self._ring.held  # before the jumps: whatever comes meanwhile, those between these frames are there
+        if not held:
+            return None
         lost = unheard = 0
         if self._jumps and self._jumps[0].at == self._ring.taken_out:
-            if not self._ring.held:
-                return None  # the jump is there before its sound is
             jump = self._jumps[0]
             self._taken_to, lost, unheard = jump.start, jump.lost, jump.unheard
         here = self._before_hole(skip=1 if lost or unheard else 0)
-        stretch = self._ring.held if here is None else here
-        if stretch < frames and here is None and not (all_of_it and stretch):
+        stretch = held if here is None else here
+        if stretch < frames and here is None and not all_of_it:
             return None
         if lost or unheard:
             self._jumps.popleft()
