@@ -14,7 +14,7 @@ from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.items import Audio, Item
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.chunk import block_frames
-from stages.devices.listening import Listening, listening
+from stages.devices.listening import Listening
 from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import Device, check, find
 from stages.devices.retry import Retry
@@ -153,21 +153,26 @@ class Microphone:
     async def _hear(self, device: Device, track: Track, outbox: Outbox) -> None:
         """Open the device, and send on what it gives. Raises: DeviceLost."""
         frames = block_frames(self.block_ms, self._rate)
-        async with listening(device, self._rate, self.channels, self.latency_ms / 1000, self._paused) as ear:
-            self._ear = ear
-            ear.heed(self._paused)  # it may have changed while the device was being opened
-            track.open(ear.timing, closed=self._paused)
-            try:
-                await self._send_on(ear, track, frames, outbox)
-            except DeviceLost as lost:
-                self._tally.times_lost += 1
-                if self.when_lost == "reopen":
-                    self._retry.begin(f"microphone {device.name!r}", str(lost))
-                raise
-            finally:
-                self._ear = None
-                self._tally = self._tally.with_ear(ear)
-                await _send(deque(track.lose(ear.intake.position, ear.intake.missing)), outbox)
+        self._ear = ear = Listening.of(self._rate, self.channels, closed=self._paused)
+        try:
+            async with ear.on(device, self.latency_ms / 1000):
+                track.open(ear.timing, closed=self._paused)
+                await self._follow(ear, device, track, frames, outbox)
+        finally:
+            self._ear = None
+            self._tally = self._tally.with_ear(ear)
+
+    async def _follow(self, ear: Listening, device: Device, track: Track, frames: int, outbox: Outbox) -> None:
+        """Send on what `ear` hears, and behind all of it a `FLUSH`. Raises: DeviceLost."""
+        try:
+            await self._send_on(ear, track, frames, outbox)
+        except DeviceLost as lost:
+            self._tally.times_lost += 1
+            if self.when_lost == "reopen":
+                self._retry.begin(f"microphone {device.name!r}", str(lost))
+            raise
+        finally:
+            await _send(deque(track.lose(ear.intake.position, ear.intake.missing)), outbox)
 
     async def _send_on(self, ear: Listening, track: Track, frames: int, outbox: Outbox) -> None:
         ready: deque[Item] = deque()

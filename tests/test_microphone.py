@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -19,10 +21,13 @@ import soundfile
 from attrs import define, field
 
 from pipeline.items import Audio, Item, Samples
+from pipeline.stage import StageError
 from stages.devices.intake import Piece
+from stages.devices.portaudio import Device
 from stages.devices.timing import Timing
 from stages.devices.track import Track
 from stages.microphone import Microphone
+from tests.fakes import FakeInbox, FakeOutbox
 from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse
 
 MS = RATE // 1000
@@ -305,9 +310,40 @@ def test_a_pause_may_come_before_the_device_is_open() -> None:
     assert microphone.losses() == {}
 
 
-def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.stage import StageError
+@pytest.mark.anyio
+async def test_what_is_said_after_a_pause_in_the_middle_of_opening_is_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drivers take their time to open, and the device is at work before they have said so."""
+    device = Device(0, "x", "y", 1, 0, 1000)
+    microphone, outbox = Microphone(when_lost="fail"), FakeOutbox()
 
+    @asynccontextmanager
+    async def opened(device: Device, *settings: Any) -> AsyncIterator[Any]:
+        hear = settings[-1]
+        hear(np.full((60, 1), 1, np.int16), 0.0, False)
+        microphone.paused = True
+        hear(np.full((60, 1), 2, np.int16), 0.0, False)
+        yield Gone()
+
+    monkeypatch.setattr("stages.devices.listening.opened", opened)
+    monkeypatch.setattr(Microphone, "_found", lambda self: device)
+    with pytest.raises(StageError, match="the microphone 'x' is lost: it has stopped"):
+        await microphone.run(FakeInbox([]), outbox)
+    heard = np.concatenate([item.samples for item in outbox.items() if isinstance(item, Audio)])
+    assert heard.tolist() == [[1]] * 60
+    assert microphone.counts()["frames not heard while paused"] == 60
+
+
+@define
+class Gone:
+    """The stream of a device that has stopped."""
+
+    active: bool = False
+    latency_s: float = 0.1
+
+
+def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(StageError, match=r"need sounddevice: pip install 'dragoman\[devices\]'"):
         Microphone().probe()

@@ -39,12 +39,28 @@ class Listening:
     timing: Timing = field(init=False)
     overflows: int = field(init=False, default=0)
     """How often the device itself ran over: what was lost then nobody knows."""
+    latency_s: float = field(init=False, default=0.0)
+    """How much the device may hold: what was asked for, and once it is open, what it says."""
     stream: Stream | None = field(init=False, default=None)
     _vigil: Vigil = field(init=False, factory=Vigil)
     _clock: LoopClock = field(init=False, factory=LoopClock)
 
     def __attrs_post_init__(self) -> None:
         self.timing = Timing(self.rate)
+
+    @classmethod
+    def of(cls, rate: int, channels: int, *, closed: bool = False) -> Listening:
+        """One that holds `HELD_S`; `closed`: nothing is to be heard as yet."""
+        return cls(rate=rate, intake=Intake(int(HELD_S * rate), channels, closed))
+
+    @asynccontextmanager
+    async def on(self, device: Device, latency_s: float) -> AsyncIterator[None]:
+        """Hear the microphone `device` meanwhile. Once only. Raises: StageError where it will not open."""
+        self.latency_s = latency_s
+        channels = self.intake.channels
+        async with opened(device, "input", self.rate, channels, latency_s, self.hear) as self.stream:
+            self.latency_s = self.stream.latency_s
+            yield
 
     def hear(self, samples: Samples, delay_s: float, overflow: bool) -> None:
         """The device's callback."""
@@ -59,7 +75,7 @@ class Listening:
         return self.intake.closed and not self.intake.held
 
     def heed(self, paused: bool) -> None:
-        """Copy nothing from now on, or hear again what is said from now on.
+        """Copy nothing from now on, or hear again what is said from now on; also while the device is being opened.
 
         Sound that was captured before, and is still on its way through the driver, stays unheard: its time is
         reckoned from its position, with a margin in which a little that is said after is unheard too.
@@ -67,7 +83,7 @@ class Listening:
         if paused or not self.intake.closed:
             self.intake.closed = paused
             return
-        margin_s = _RESUME_MARGIN_S + (self.stream.latency_s if self.stream is not None else 0.0)
+        margin_s = _RESUME_MARGIN_S + self.latency_s
         here = self.timing.position_at(self._clock.now() + margin_s)
         self.intake.opens_at = round(margin_s * self.rate) if here is None else here
         self.intake.closed = False
@@ -98,11 +114,8 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(
-    device: Device, rate: int, channels: int, latency_s: float, closed: bool = False
-) -> AsyncIterator[Listening]:
+async def listening(device: Device, rate: int, channels: int, latency_s: float) -> AsyncIterator[Listening]:
     """Open the microphone `device`. Raises: StageError where it will not open."""
-    ear = Listening(rate=rate, intake=Intake(int(HELD_S * rate), channels, closed))
-    async with opened(device, "input", rate, channels, latency_s, ear.hear) as stream:
-        ear.stream = stream
+    ear = Listening.of(rate, channels)
+    async with ear.on(device, latency_s):
         yield ear
