@@ -201,6 +201,7 @@ class Execution:
                 meet(stages)
             except Exception as fault:
                 self._note(fault, name)
+                self._faults.append(fault)
                 raise
 
     async def _probe(self) -> None:

@@ -241,9 +241,11 @@ async def test_a_stage_that_wants_to_meets_all_others_by_name(anyio_backend: str
 async def test_who_misses_somebody_ends_the_run_before_anything_is_opened(anyio_backend: str) -> None:
     sink = Collect()
     graph = Graph().add("a", Playlist(items=blocks(2))).add("m", Meets(needs="b"), "a").add("z", sink, "m")
+    execution = Execution(graph)
     with pytest.raises(StageError, match="there is no 'b'") as caught:
-        await run(graph)
+        await execution.run()
     assert caught.value.__notes__ == ["in stage 'm'"]
+    assert execution.state == "failed"
     assert sink.items == []
 
 
