@@ -99,6 +99,17 @@ async def test_space_pauses_and_goes_on_and_q_ends(anyio_backend: str, terminal:
     ]
 
 
+async def test_a_terminal_that_is_closed_ends_no_run(anyio_backend: str) -> None:
+    person, program = pty.openpty()
+    keys = Keyboard(program, lambda: None)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keys.obey, Execution(Graph().add("a", Playlist(items=[]))), Heard())
+            await anyio.wait_all_tasks_blocked()
+            os.close(person)
+    os.close(program)
+
+
 def test_the_terminal_is_as_it_was_however_it_ends(
     terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,9 +157,15 @@ async def test_the_terminal_is_restored_before_the_process_is_torn_down(
     told = list[object]()
     monkeypatch.setattr("os._exit", told.append)
     execution = Execution(Graph().add("a", Playlist(items=[])).add("b", Collect(), "a"))
-    interrupts = _Interrupts(execution, Heard(), Keyboard(0, lambda: told.append("restored")))
+
+    @define
+    class Drawn(Heard):
+        def __exit__(self, *_: object) -> None:
+            told.append("undrawn")
+
+    interrupts = _Interrupts(execution, Drawn(), Keyboard(0, lambda: told.append("restored")))
     for number in (1, 2, 3):
         interrupts.count = number
         interrupts._obey()
     await execution.run()  # cancelled, it only closes what it holds
-    assert told == ["restored", Exit.INTERRUPTED]
+    assert told == ["undrawn", "restored", Exit.INTERRUPTED]

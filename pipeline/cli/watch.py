@@ -227,6 +227,7 @@ class _Interrupts:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
+            self.view.__exit__(None, None, None)  # which gives the cursor back
             if self.keys is not None:
                 self.keys.restore()
             os._exit(Exit.INTERRUPTED)
