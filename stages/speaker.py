@@ -18,6 +18,7 @@ from stages.devices.portaudio import Device, find, takes
 from stages.devices.retry import Retry
 from stages.devices.speech import Speech
 from stages.played import Played
+from stages.resample import scaled
 
 __all__ = ["Speaker"]
 
@@ -60,6 +61,8 @@ class Speaker:
     played: Played | None = field(default=None, repr=False)
     """Told, in the device's thread, of all that is played, and when by the loop's time it sounds."""
     _speech: Speech | None = field(init=False, default=None)
+    _came_hz: int = field(init=False, default=0)
+    """The rate at which sound comes; the device may have another."""
     _room: _Bell = field(init=False, factory=lambda: _Bell())
     _retry: Retry = field(init=False, factory=Retry)
     _starved: int = field(init=False, default=0)
@@ -89,9 +92,11 @@ class Speaker:
         return "; ".join(filter(None, told))
 
     def losses(self) -> Mapping[str, int]:
+        if (speech := self._speech) is None:
+            return {}
         own = {"device away": self._unsounded, "cut off at the end": self._cut_off}
-        late = self._speech.playout.losses() if self._speech is not None else {}
-        return {**late, **{reason: frames for reason, frames in own.items() if frames}}
+        lost = {**speech.playout.losses(), **{reason: frames for reason, frames in own.items() if frames}}
+        return {reason: scaled(frames, speech.rate, self._came_hz) for reason, frames in lost.items()}
 
     def counts(self) -> Mapping[str, int]:
         return {
@@ -116,6 +121,7 @@ class Speaker:
         first = await _first_sound(items)
         if first is None:
             return
+        self._came_hz = first.rate
         self._speech = speech = await to_thread.run_sync(self._speech_for, device, first)
         try:
             async with anyio.create_task_group() as tasks:
@@ -175,8 +181,9 @@ class Speaker:
         """Keep the device's ring filled until all is played. Raises: DeviceLost."""
         heard = None if self.played is None else self._note
         async with playing(device, speech.rate, speech.ring, OUTPUT_LATENCY_MS / 1000, heard) as mouth:
-            self._retry.end()
             try:
+                await mouth.settle()
+                self._retry.end()
                 await self._pump(mouth, speech)
             except DeviceLost as lost:
                 self._times_lost += 1

@@ -176,6 +176,7 @@ def test_every_loss_in_the_report_is_told() -> None:
     ]
     stages = (
         StageLine("b", "x", "done", 0, {}, losses={"overrun": 80, "none": 0}),
+        StageLine("c", "x", "done", 0, {}, losses={"too late": 800}),  # a sink: at the rate of what comes to it
         StageLine("z", "x", "done", 0, {}, losses={"odd": 3, "late, texts": 1}),
     )
     full = report(*edges, stages=stages)
@@ -184,6 +185,7 @@ def test_every_loss_in_the_report_is_told() -> None:
         ("a -> b", "2 texts"),
         ("b -> c", "0.500 s"),
         ("b", "0.010 s"),
+        ("c", "0.100 s"),
         ("z", "3 frames"),
         ("z", "1 text"),
     ]

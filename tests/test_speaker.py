@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from attrs import define
 
 from pipeline.items import Audio, Mark, MarkKind, Samples
 from pipeline.stage import Duration
@@ -23,6 +24,7 @@ from stages.devices.speech import Speech
 from stages.speaker import Speaker
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.pulse import RATE, SPEAKER, Pulse, pulse, wait_until
+from tests.simulated import in_simulated_time
 
 FADE = 3 * RATE // 100
 
@@ -241,6 +243,38 @@ async def test_silence_alone_opens_no_device(monkeypatch: pytest.MonkeyPatch) ->
     speaker = Speaker()
     await speaker.run(FakeInbox([Mark(MarkKind.FLUSH, 0, 8000)]), FakeOutbox())
     assert (speaker.status, speaker.losses()) == ("", {})
+
+
+@define
+class Deaf:
+    """The stream of a device that opens, and then never asks for anything."""
+
+    active: bool = True
+    latency_s: float = 0.1
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_device_that_does_not_start_is_lost_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is told, and counted, and what it did not play is lost: at the rate at which it came."""
+    speaker, times = Speaker(when_lost="reopen"), 0
+
+    def found(self: Speaker) -> Device:
+        nonlocal times
+        times += 1
+        if times > 1:
+            assert self.status == "lost the speaker 'x': it does not start; trying again every 0.25 s"
+            raise KeyError("enough")
+        return Device(0, "x", "y", 0, 2, 48000)
+
+    monkeypatch.setattr("stages.devices.opened.open_stream", lambda *settings: Deaf())
+    monkeypatch.setattr("stages.speaker.takes", lambda *asked: False)
+    monkeypatch.setattr(Speaker, "_found", found)
+    with pytest.raises(KeyError):
+        in_simulated_time(speaker.run, FakeInbox([block(0, 800)]), FakeOutbox())
+    assert speaker.counts()["times the device was lost"] == 1
+    assert speaker.losses()["cut off at the end"] == pytest.approx(800, abs=200)
 
 
 def test_skipped_utterances_are_told_of_for_some_seconds() -> None:

@@ -48,9 +48,16 @@ def losses(report: Report) -> list[Loss]:
         if edge.texts_in_flight:
             found.append(Loss(edge.name, "cut off on its way", plural(edge.texts_in_flight, "text")))
     for stage in report.stages:
-        rate = next((edge.rate_hz for edge in report.edges if edge.producer == stage.name and edge.rate_hz), 0)
+        rate = _rate_hz(stage.name, report.edges)
         found += [_own(stage.name, why, count, rate) for why, count in stage.losses.items() if count]
     return found
+
+
+def _rate_hz(stage: str, edges: Sequence[EdgeLine]) -> int:
+    """At which a stage counts what it loses: of what it gives, or, where that is no sound, of what comes to it."""
+    given = (edge.rate_hz for edge in edges if edge.producer == stage)
+    came = (edge.rate_hz for edge in edges if edge.consumer == stage)
+    return next(filter(None, (*given, *came)), 0)
 
 
 def summary(graph: Graph, report: Report) -> list[Section]:

@@ -138,12 +138,11 @@ class Playing:
 async def playing(
     device: Device, rate: int, ring: Ring, latency_s: float, heard: Heard | None = None
 ) -> AsyncIterator[Playing]:
-    """Open the speaker `device` to play what is put into `ring`.
+    """Open the speaker `device` to play what is put into `ring`, from when it has settled: `settle` comes first.
 
-    Raises: StageError where it will not open; DeviceLost where it does not start.
+    Raises: StageError where it will not open.
     """
     mouth = Playing(rate=rate, ring=ring, heard=heard)
     async with opened(device, "output", rate, ring.channels, latency_s, mouth.fill) as stream:
         mouth.stream = stream
-        await mouth.settle()
         yield mouth
