@@ -6,14 +6,19 @@ import re
 import signal
 import threading
 
+import anyio
 import numpy as np
 import pytest
+from anyio import from_thread
+from attrs import define
 
 from pipeline.stage import StageError
 from stages.devices.intake import Piece
+from stages.devices.portaudio import Device
 from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.events import AudioDelta, AudioDone
 from tests.pulse import MIC, RATE, SPEAKER, Pulse, wait_until
+from tests.simulated import in_simulated_time
 from tests.test_speaker import likeness, noise
 
 QUICKSTART = """
@@ -102,6 +107,48 @@ async def test_a_closed_microphone_gives_nothing() -> None:
     assert [chunk async for chunk in microphone] == []
 
 
+@define
+class Silent:
+    """The stream of a device that is open and gives nothing."""
+
+    active: bool = True
+    latency_s: float = 0.1
+
+    def close(self) -> None:
+        self.active = False
+
+
+@pytest.mark.parametrize("after_s", [None, 0.13])
+def test_a_microphone_that_another_task_closes_ends_and_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, after_s: float | None
+) -> None:
+    """While it listens, or in the middle of being opened."""
+    stream, device = Silent(), Device(0, "x", "y", 1, 0, 48000)
+    microphone, chunks = MicrophoneAudio(), list[bytes]()
+
+    def open_stream(*settings: object) -> Silent:
+        if after_s is None:
+            from_thread.run(microphone.close)
+        return stream
+
+    async def listen() -> None:
+        async with anyio.create_task_group() as tasks:
+            if after_s is not None:
+                tasks.start_soon(close_after, after_s)
+            chunks.extend([chunk async for chunk in microphone])
+        assert not stream.active
+
+    async def close_after(seconds: float) -> None:
+        await anyio.sleep(seconds)
+        await microphone.close()
+
+    monkeypatch.setattr("stages.devices.opened.open_stream", open_stream)
+    monkeypatch.setattr("stages.translate.realtime.live_sound.find", lambda *asked: device)
+    monkeypatch.setattr("stages.translate.realtime.live_sound.check", lambda *asked: None)
+    in_simulated_time(listen)
+    assert chunks == []
+
+
 def test_what_was_lost_is_silence_for_the_service_and_counted() -> None:
     microphone = MicrophoneAudio(chunk_ms=10)
     ones = np.full((240, 1), 7, np.int16)
@@ -120,8 +167,6 @@ async def test_speech_is_whole_whatever_its_chunks_and_none_is_lost_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A speaker whose device takes nothing: what finds no room is counted."""
-    import anyio
-
     from stages.speaker import Speaker
     from stages.translate.realtime import live_sound
 
@@ -141,12 +186,12 @@ async def test_speech_is_whole_whatever_its_chunks_and_none_is_lost_in_silence(
         assert (speaker.frames, speaker.lost) == (3, 5)
         await anyio.lowlevel.checkpoint()
     assert [getattr(item, "start", None) for item in came] == [0, 1, 3]
+    speaker.write(b"\5\0")  # the session may still speak when the block is left
+    assert speaker.lost == 6
 
 
 @pytest.mark.anyio
 async def test_a_speaker_that_goes_away_ends_the_block_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    import anyio
-
     from stages.speaker import Speaker
 
     async def run(self: Speaker, inbox: object, outbox: object) -> None:

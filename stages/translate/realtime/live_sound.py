@@ -60,20 +60,22 @@ class MicrophoneAudio:
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._ready:
-            if self._closed:
-                raise StopAsyncIteration
+        while not self._ready and not self._closed:
             ear = self._ear or await self._opened()
             try:
                 for piece in await ear.pieces(block_frames(self.chunk_ms / 2, ear.rate)):
                     self._ready += self._chunks(piece, ear.rate)
             except DeviceLost as lost:
-                assert self._device is not None
-                raise StageError(f"the microphone {self._device.name!r} is lost: {lost}") from None
+                if not self._closed:  # else another task has closed it meanwhile
+                    assert self._device is not None
+                    raise StageError(f"the microphone {self._device.name!r} is lost: {lost}") from None
+        if self._closed:
+            await self._open.aclose()
+            raise StopAsyncIteration
         return self._ready.pop(0)
 
     async def close(self) -> None:
-        """Close the device, and end the iteration. Also after an error or a cancellation."""
+        """Close the device, and end the iteration: from any task, and also after an error or a cancellation."""
         self._closed, self._ear = True, None
         self._ready.clear()
         await self._open.aclose()
@@ -159,7 +161,8 @@ class SpeakerAudio:
     def write(self, speech: AudioDelta | AudioDone | bytes) -> None:
         """Put `speech`, PCM16 mono at 24 kHz, behind the rest; half a sample waits for its other half.
 
-        An `AudioDone` ends an utterance. What finds no room, while the device is away, is counted in `lost`.
+        An `AudioDone` ends an utterance. What finds no room, while the device is away, and what comes
+        when the block is being left, is counted in `lost`.
         """
         if isinstance(speech, AudioDone):
             self._put(Mark(MarkKind.UTTERANCE_END, self.frames, SAMPLE_RATE_HZ))
@@ -177,6 +180,7 @@ class SpeakerAudio:
         assert self._inbox is not None, "open it first: `async with SpeakerAudio() as speaker:`"
         try:
             self._inbox.send_nowait(item)
-        except (anyio.WouldBlock, anyio.BrokenResourceError):  # full, or the device has gone
+        except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            # It is full, the device has gone, or the block is being left while the session still speaks.
             return False
         return True
