@@ -12,7 +12,7 @@ from pipeline.cli.columns import columns
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
 from pipeline.stage import StageError
-from stages.devices.portaudio import Device, Direction, devices, offered_rates
+from stages.devices.portaudio import USUAL_RATES_HZ, Device, Direction, devices, offered_rates
 
 __all__ = ["show", "show_meter"]
 
@@ -56,15 +56,41 @@ def _lines(listed: Sequence[Device], rates: Rates) -> Iterator[str]:
             f"  {line}" for line in columns([("", "NO", "NAME", "THROUGH", "CH", "HZ"), *rows] if rows else [])
         )
         yield ""
-    yield "* the default; in a graph: {use: microphone, device: NAME or NO}, a part of the name will do"
+    yield "* the default; in a graph {use: microphone, device: NO, or a part of the NAME}"
 
 
 def _row(device: Device, direction: Direction, rates: Sequence[int]) -> Sequence[str]:
     marked = paint("*", "green", sys.stdout) if device.is_default(direction) else ""
-    own = device.rate_hz
-    offered = ", ".join(paint(str(rate), "bold" if rate == own else "", sys.stdout) for rate in rates)
     channels = str(device.channels(direction))
-    return marked, str(device.index), device.name, device.host_api, channels, offered or "none now"
+    return marked, str(device.index), device.name, device.host_api, channels, _offered(rates, device.rate_hz)
+
+
+def _offered(rates: Sequence[int], own: int) -> str:
+    """The device's own rate, if it has that now, and what else there is: usual rates without a break as a range.
+
+    >>> _offered([8000, 16000, 22050, 24000, 44100, 48000], 48000)
+    '48000; 8000 to 24000, 44100 to 48000'
+    """
+    if not rates:
+        return "none now"
+    told = [] if own not in rates else [paint(str(own), "bold", sys.stdout)]
+    told += [] if list(rates) == [own] else [", ".join(_ranges(rates))]
+    return "; ".join(told)
+
+
+def _ranges(rates: Sequence[int]) -> Iterator[str]:
+    usual = sorted({*USUAL_RATES_HZ, *rates})
+    first = last = rates[0]
+    for rate in rates[1:]:
+        if usual.index(rate) != usual.index(last) + 1:
+            yield _range(first, last)
+            first = rate
+        last = rate
+    yield _range(first, last)
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _as_json(listed: Sequence[Device], rates: Rates) -> list[dict[str, object]]:

@@ -22,6 +22,7 @@ from pipeline.items import Samples
 from pipeline.stage import StageError
 
 __all__ = [
+    "USUAL_RATES_HZ",
     "Callback",
     "Device",
     "Direction",
@@ -38,7 +39,7 @@ __all__ = [
 
 Direction = Literal["input", "output"]
 _WORDS = {"input": "microphone", "output": "speaker"}
-_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
+USUAL_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
 _ANSWERS_WITHIN_S = 5.0
 _LONGEST_DELAY_S = 2.0
 """More than this is no delay, but a clock that some drivers leave at zero."""
@@ -241,7 +242,7 @@ def _try(sd: Any, device: Device, direction: Direction, rate: int, channels: int
 
 def _offered(sd: Any, device: Device, direction: Direction) -> list[int]:
     offered = []
-    for rate in sorted({*_RATES_HZ, device.rate_hz}):
+    for rate in sorted({*USUAL_RATES_HZ, device.rate_hz}):
         with suppress(sd.PortAudioError):
             _try(sd, device, direction, rate, min(2, device.channels(direction)))
             offered.append(rate)

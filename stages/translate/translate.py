@@ -151,16 +151,14 @@ class Translate:
 
 def _guarded(parts: Parts, guard: EchoGuard) -> Parts:
     """The same with `guard` in front, and behind every recogniser what knows our own words again."""
-    heard = {f"{name}-words": name for name, part in parts.parts.items() if isinstance(part.stage, Asr)}
-    behind = {recogniser: words for words, recogniser in heard.items()}
-    guarded = {
-        name: evolve(part, reads=[behind.get(read, read) for read in part.reads])
-        for name, part in parts.parts.items()
-    }
-    for name in parts.inputs.values():
-        guarded[name] = evolve(guarded[name], reads=[*guarded[name].reads, "guard"])
-    guarded["guard"] = Part(guard)
-    guarded |= {words: Part(OwnWords(guard=guard), (recogniser,)) for words, recogniser in heard.items()}
+    behind = {name: f"{name}-words" for name, part in parts.parts.items() if isinstance(part.stage, Asr)}
+    first = set(parts.inputs.values())
+    guarded = {"guard": Part(guard)}
+    for name, part in parts.parts.items():
+        reads = [behind.get(read, read) for read in part.reads]
+        guarded[name] = evolve(part, reads=[*reads, "guard"] if name in first else reads)
+        if name in behind:
+            guarded[behind[name]] = Part(OwnWords(guard=guard), (name,))
     outputs = {port: behind.get(part, part) for port, part in parts.outputs.items()}
     return Parts(guarded, dict.fromkeys(parts.inputs, "guard"), outputs)
 
