@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
-import anyio
 from anyio import to_thread
 from attrs import define, field
 
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.items import Audio, Item
-from pipeline.stage import Inbox, Outbox, StageError, between, option
+from pipeline.stage import Inbox, Outbox, between, option
 from stages.chunk import block_frames
+from stages.devices.again import Policy, used
 from stages.devices.listening import Listening
 from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
 from stages.devices.portaudio import Device, check, find
@@ -49,7 +50,7 @@ class Microphone:
         help="how much the device may hold before it hands it over; less is lost more easily on a busy machine",
         check=between(1, 2000, "ms"),
     )
-    when_lost: Literal["fail", "reopen"] = option(
+    when_lost: Policy = option(
         "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
     )
     _paused: bool = field(init=False, default=False)
@@ -124,17 +125,8 @@ class Microphone:
         device = await to_thread.run_sync(self._found)
         self._rate = self.rate or device.rate_hz
         self._track = track = Track(self._rate)
-        while True:
-            try:
-                await self._hear(device, track, outbox)
-            except DeviceLost as lost:
-                if self.when_lost == "fail":
-                    raise StageError(f"the microphone {device.name!r} is lost: {lost}") from None
-            except StageError as closed:
-                if not self._retry.trying:
-                    raise
-                self._retry.failed(str(closed))
-            device = await self._await_device()
+        hear = partial(self._hear, track, outbox)
+        await used(device, hear, self._found, self._retry, word="microphone", when_lost=self.when_lost)
 
     def _found(self) -> Device:
         """The device, if it takes the rate. Blocks."""
@@ -142,15 +134,7 @@ class Microphone:
         check(device, "input", self.rate or self._rate or device.rate_hz, self.channels)
         return device
 
-    async def _await_device(self) -> Device:
-        while True:
-            await anyio.sleep(self._retry.next_delay_s())
-            try:
-                return await to_thread.run_sync(self._found)
-            except StageError as missing:
-                self._retry.failed(str(missing))
-
-    async def _hear(self, device: Device, track: Track, outbox: Outbox) -> None:
+    async def _hear(self, track: Track, outbox: Outbox, device: Device) -> None:
         """Open the device, and send on what it gives. Raises: DeviceLost."""
         frames = block_frames(self.block_ms, self._rate)
         self._ear = ear = Listening.of(self._rate, self.channels, closed=self._paused)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar
 
 import anyio
 from anyio import to_thread
@@ -11,7 +12,8 @@ from attrs import define, field
 
 from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
-from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
+from pipeline.stage import Duration, Inbox, Outbox, between, option
+from stages.devices.again import Policy, used
 from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost
 from stages.devices.playing import Playing, playing
 from stages.devices.portaudio import Device, find, takes
@@ -55,7 +57,7 @@ class Speaker:
         "whole utterances are skipped; null never skips, but lets what comes wait",
         check=between(1, 600, "seconds"),
     )
-    when_lost: Literal["fail", "reopen"] = option(
+    when_lost: Policy = option(
         "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
     )
     played: Played | None = field(default=None, repr=False)
@@ -126,7 +128,8 @@ class Speaker:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._take, first, items, speech)
-                await self._play(device, speech)
+                play = partial(self._play_on, speech)
+                await used(device, play, self._found, self._retry, word="speaker", when_lost=self.when_lost)
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
@@ -154,30 +157,7 @@ class Speaker:
             speech.put(item, anyio.current_time())
         speech.finish(anyio.current_time())
 
-    async def _play(self, device: Device, speech: Speech) -> None:
-        """Play all of it, on a device that may go and come again."""
-        while True:
-            try:
-                await self._play_on(device, speech)
-                return
-            except DeviceLost as lost:
-                if self.when_lost == "fail":
-                    raise StageError(f"the speaker {device.name!r} is lost: {lost}") from None
-            except StageError as closed:
-                if not self._retry.trying:
-                    raise
-                self._retry.failed(str(closed))
-            device = await self._await_device()
-
-    async def _await_device(self) -> Device:
-        while True:
-            await anyio.sleep(self._retry.next_delay_s())
-            try:
-                return await to_thread.run_sync(self._found)
-            except StageError as missing:
-                self._retry.failed(str(missing))
-
-    async def _play_on(self, device: Device, speech: Speech) -> None:
+    async def _play_on(self, speech: Speech, device: Device) -> None:
         """Keep the device's ring filled until all is played. Raises: DeviceLost."""
         heard = None if self.played is None else self._note
         async with playing(device, speech.rate, speech.ring, OUTPUT_LATENCY_MS / 1000, heard) as mouth:
