@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,10 @@ async def until(true: Any) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_space_pauses_and_goes_on_and_q_ends(anyio_backend: str, terminal: tuple[int, int]) -> None:
+async def test_space_pauses_and_goes_on_and_q_ends(
+    anyio_backend: str, terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
     person, program = terminal
     one, other = Pausable(), Pausable(paused=True)
     lossy = [Read(name, when_full="drop_oldest") for name in ("one", "other")]
@@ -99,14 +103,50 @@ async def test_space_pauses_and_goes_on_and_q_ends(anyio_backend: str, terminal:
     ]
 
 
-async def test_a_terminal_that_is_closed_ends_no_run(anyio_backend: str) -> None:
+async def test_keys_are_listened_to_again_when_another_program_was_in_front(
+    anyio_backend: str, terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Ctrl-Z, `bg` and `fg`: the shell has set the terminal to what it was, and has read its own keys."""
+    person, program = terminal
+    stage, front = Pausable(), [True]
+    monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp() if front[0] else os.getpgrp() + 1)
+    monkeypatch.setattr("pipeline.cli.keyboard._LOOK_S", 0.001)
+    execution = Execution(Graph().add("one", stage).add("a", Collect(), Read("one", when_full="drop_oldest")))
+    plain = termios.tcgetattr(program)
+    with as_input(program), keyboard() as keys:
+        assert keys is not None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(execution.run)
+            tasks.start_soon(keys.obey, execution, Heard())
+            await until(lambda: not is_plain(program))
+            front[0] = False
+            termios.tcsetattr(program, termios.TCSANOW, plain)
+            os.write(person, b" \n")
+            for _ in range(10):
+                await anyio.sleep(0.001)
+            assert is_plain(program), "the terminal is another's"
+            assert not stage.paused
+            await until(lambda: select.select([program], [], [], 0)[0])
+            assert os.read(program, 9) == b" \n"
+            front[0] = True
+            await until(lambda: not is_plain(program))
+            os.write(person, b" ")
+            await until(lambda: stage.paused)
+            front[0] = False
+            tasks.cancel_scope.cancel()
+    assert not is_plain(program), "another's, too"
+
+
+async def test_a_terminal_that_is_closed_ends_no_run(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.tcgetpgrp", lambda fd: os.getpgrp())
     person, program = pty.openpty()
-    keys = Keyboard(program, lambda: None)
+    keys, execution = Keyboard(program, lambda: None), Execution(Graph().add("a", Playlist(items=[])))
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keys.obey, Execution(Graph().add("a", Playlist(items=[]))), Heard())
+            tasks.start_soon(keys.obey, execution, Heard())
             await anyio.wait_all_tasks_blocked()
             os.close(person)
+    await execution.run()
     os.close(program)
 
 

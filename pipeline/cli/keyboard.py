@@ -1,16 +1,18 @@
 """Single keys while a run is on a terminal: space pauses and goes on, q ends.
 
 The terminal is told not to wait for Enter and not to show what is typed; Ctrl-C stays what it is. However the run
-ends, the terminal is as it was: `restore` may be called at any time, and more than once.
+ends, the terminal is as it was: `restore` may be called at any time, and more than once. While another program is
+in front (Ctrl-Z and `bg`), the terminal is not touched: who does so from behind is stopped by the system.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -24,6 +26,8 @@ __all__ = ["HINT", "Keyboard", "can_listen", "keyboard", "pausing"]
 
 HINT = "space pauses, q ends"
 _PAUSE, _END = " p", "q\x04"
+_LOOK_S = 0.25
+"""How soon after Ctrl-Z and `fg` keys are listened to again."""
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)?", re.DOTALL)
 """What arrows and other keys send that are no letters (ECMA-48, control sequences)."""
 
@@ -57,8 +61,26 @@ class Keyboard:
 
     async def obey(self, execution: Execution, view: View) -> None:
         """Do what the keys say, for as long as there are any."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_single)
+            await self._read(execution, view)
+            tasks.cancel_scope.cancel()
+
+    async def _keep_single(self) -> None:
+        """A shell that was in front meanwhile has set the terminal to what it was."""
+        while True:
+            if _in_front(self.fd):
+                _take_single(self.fd)
+            await anyio.sleep(_LOOK_S)
+
+    async def _read(self, execution: Execution, view: View) -> None:
         while True:
             await anyio.wait_readable(self.fd)
+            if not _in_front(self.fd):  # somebody else's keys
+                await anyio.sleep(_LOOK_S)
+                continue
+            if not select.select([self.fd], [], [], 0)[0]:  # somebody else was quicker: a read would wait
+                continue
             pressed = os.read(self.fd, 64)
             if not pressed:
                 return
@@ -82,9 +104,16 @@ def _obey(key: str, execution: Execution, view: View) -> None:
 def can_listen() -> bool:
     """Whether standard input is a terminal in front, of a kind whose keys can be waited for."""
     try:
-        fd = sys.stdin.fileno()
-        return find_spec("termios") is not None and sys.stdin.isatty() and os.tcgetpgrp(fd) == os.getpgrp()
-    except (OSError, ValueError):  # closed
+        return find_spec("termios") is not None and sys.stdin.isatty() and _in_front(sys.stdin.fileno())
+    except ValueError:  # closed
+        return False
+
+
+def _in_front(fd: int) -> bool:
+    """Whether the keys of this terminal are for us."""
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:  # it is gone
         return False
 
 
@@ -92,9 +121,23 @@ def _opened() -> Keyboard | None:
     if not can_listen():
         return None
     import termios  # here: Windows has none, and its consoles cannot be waited for
-    import tty
 
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
-    tty.setcbreak(fd, termios.TCSADRAIN)
-    return Keyboard(fd, lambda: termios.tcsetattr(fd, termios.TCSADRAIN, before))
+
+    def restore() -> None:
+        if _in_front(fd):
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+    _take_single(fd)
+    return Keyboard(fd, restore)
+
+
+def _take_single(fd: int) -> None:
+    """Have the terminal give each key at once."""
+    import termios
+    import tty
+
+    with suppress(termios.error):  # it has gone meanwhile
+        if termios.tcgetattr(fd)[3] & termios.ICANON:
+            tty.setcbreak(fd, termios.TCSADRAIN)

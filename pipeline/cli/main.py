@@ -426,9 +426,9 @@ def pause(which: str | None, off: bool) -> None:
 def top(which: str | None, once: bool, as_json: bool) -> None:
     """Watch the graphs that run: what each stage does, what waits on each edge, the newest captions.
 
-    Another process runs them: `dragoman run`, `translate` or `serve`, of the same user. NAME is the name of a
-    graph, a part of it, or `serve`. When the graph ends, its ledger says what became of everything. Ctrl-C
-    ends the watching, and not the graph.
+    Another process runs them: `dragoman run`, `translate`, `listen` or `serve`, of the same user. NAME is the
+    name of a graph, a part of it, or `serve`. When the graph ends, its ledger says what became of everything.
+    Ctrl-C ends the watching, and not the graph.
 
     Example: dragoman run realtime & dragoman top realtime
     """

@@ -66,7 +66,7 @@ class Seen:
                 self.over = True
 
     def acts(self, graph: str, stage: str) -> Sequence[str]:
-        """What the stage did at the last looks, the newest last: see `_act`."""
+        """What the stage did at the last looks, the newest last: see `act`."""
         return self._acts.get((graph, stage), ())
 
     def texts(self, graph: str) -> Sequence[Message]:
