@@ -152,7 +152,7 @@ def test_a_microphone_that_another_task_closes_ends_and_is_not_lost(
 def test_what_was_lost_is_silence_for_the_service_and_counted() -> None:
     microphone = MicrophoneAudio(chunk_ms=10)
     ones = np.full((240, 1), 7, np.int16)
-    chunks = [*microphone._chunks(Piece(ones, 0), 24000), *microphone._chunks(Piece(ones, 480, lost=240), 24000)]
+    chunks = microphone._heard([Piece(ones, 0), Piece(ones, 480, lost=240)], 24000)
     assert [np.frombuffer(chunk, "<i2").any() for chunk in chunks] == [True, False, True]
     assert microphone.lost == 240
 

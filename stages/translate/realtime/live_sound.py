@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 from types import TracebackType
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from stages.devices.portaudio import Device, check, find
 from stages.resample import Resample
 from stages.speaker import Speaker
 from stages.translate.realtime.events import SAMPLE_RATE_HZ, AudioDelta, AudioDone
+from stages.translate.realtime.sound import silence
 
 __all__ = ["MicrophoneAudio", "SpeakerAudio"]
 
@@ -47,7 +49,8 @@ class MicrophoneAudio:
     lost: int = field(init=False, default=0)
     _ear: Listening | None = field(init=False, default=None)
     _device: Device | None = field(init=False, default=None)
-    _ready: list[bytes] = field(init=False, factory=list)
+    _ready: Iterator[bytes] = field(init=False, factory=lambda: iter(()))
+    """What was heard and not yet taken; it is made as it is taken."""
     _resample: Resample = field(init=False, factory=lambda: Resample(rate=SAMPLE_RATE_HZ, channels=1))
     _chunk: Chunk = field(init=False)
     _open: AsyncExitStack = field(init=False, factory=AsyncExitStack)
@@ -60,24 +63,22 @@ class MicrophoneAudio:
         return self
 
     async def __anext__(self) -> bytes:
-        while not self._ready and not self._closed:
+        while not self._closed:
+            if (chunk := next(self._ready, None)) is not None:
+                return chunk
             ear = self._ear or await self._opened()
             try:
-                for piece in await ear.pieces(block_frames(self.chunk_ms / 2, ear.rate)):
-                    self._ready += self._chunks(piece, ear.rate)
+                self._ready = self._heard(await ear.pieces(block_frames(self.chunk_ms / 2, ear.rate)), ear.rate)
             except DeviceLost as lost:
                 if not self._closed:  # else another task has closed it meanwhile
                     assert self._device is not None
                     raise StageError(f"the microphone {self._device.name!r} is lost: {lost}") from None
-        if self._closed:
-            await self._open.aclose()
-            raise StopAsyncIteration
-        return self._ready.pop(0)
+        await self._open.aclose()
+        raise StopAsyncIteration
 
     async def close(self) -> None:
         """Close the device, and end the iteration: from any task, and also after an error or a cancellation."""
-        self._closed, self._ear = True, None
-        self._ready.clear()
+        self._closed, self._ear, self._ready = True, None, iter(())
         await self._open.aclose()
 
     @property
@@ -91,12 +92,16 @@ class MicrophoneAudio:
         self._ear = ear = await self._open.enter_async_context(opening)
         return ear
 
+    def _heard(self, pieces: Sequence[Piece], rate: int) -> Iterator[bytes]:
+        """The chunks of `pieces`. What was lost is counted now, and its silence made when it is asked for."""
+        self.lost += sum(piece.lost for piece in pieces)
+        return chain.from_iterable(self._chunks(piece, rate) for piece in pieces)
+
     def _chunks(self, piece: Piece, rate: int) -> Iterator[bytes]:
         """Positions stay true: the service counts what it hears."""
-        self.lost += piece.lost
-        silence = np.zeros((piece.lost, 1), np.int16)
-        for sound in (Audio(silence, piece.start - piece.lost, rate), Audio(piece.samples, piece.start, rate)):
-            for resampled in self._resample.feed(sound) if sound.frames else ():
+        missing = silence(piece.start - piece.lost, piece.start, rate)
+        for sound in chain(missing, [Audio(piece.samples, piece.start, rate)] if len(piece.samples) else ()):
+            for resampled in self._resample.feed(sound):
                 for chunk in self._chunk.feed(resampled):
                     yield chunk.samples.astype("<i2", copy=False).tobytes()
 

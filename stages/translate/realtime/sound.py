@@ -19,7 +19,7 @@ from stages.resample import Resample
 from stages.sound_file import SoundWriter, sound_writer
 from stages.translate.realtime.events import SAMPLE_RATE_HZ, AudioDelta
 
-__all__ = ["FileAudio", "SpeechFile"]
+__all__ = ["FileAudio", "SpeechFile", "silence"]
 
 
 @define
@@ -76,10 +76,10 @@ def _blocks(path: Path, silence_s: float, chunk_ms: float) -> Iterator[Audio]:
     chunk = Chunk(ms=chunk_ms)
     end = 0
     for sound in _resampled(path):
-        for filled in (*_silence(end, sound.start), sound):
+        for filled in (*silence(end, sound.start), sound):
             yield from chunk.feed(filled)
         end = sound.end
-    for filled in _silence(end, end + round(silence_s * SAMPLE_RATE_HZ)):
+    for filled in silence(end, end + round(silence_s * SAMPLE_RATE_HZ)):
         yield from chunk.feed(filled)
     yield from chunk.flush()
 
@@ -91,11 +91,10 @@ def _resampled(path: Path) -> Iterator[Audio]:
     yield from resample.flush()
 
 
-def _silence(start: int, end: int) -> Iterator[Audio]:
-    """Zeros from `start` to `end`, a second at a time."""
-    for begin in range(start, end, SAMPLE_RATE_HZ):
-        frames = min(SAMPLE_RATE_HZ, end - begin)
-        yield Audio(np.zeros((frames, 1), np.int16), begin, SAMPLE_RATE_HZ)
+def silence(start: int, end: int, rate: int = SAMPLE_RATE_HZ) -> Iterator[Audio]:
+    """Zeros from frame `start` to `end`, mono at `rate` Hz, a second at a time."""
+    for begin in range(start, end, rate):
+        yield Audio(np.zeros((min(rate, end - begin), 1), np.int16), begin, rate)
 
 
 @define
