@@ -404,7 +404,7 @@ def _complete_running(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(name) for name in running_names() if name.startswith(incomplete)]
 
 
-@cli.command(short_help="Pause the microphones of a graph that runs.")
+@cli.command(cls=WithExitCodes, short_help="Pause the microphones of a graph that runs.")
 @click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
 @click.option("--off", is_flag=True, help="Listen again.")
 def pause(which: str | None, off: bool) -> None:
@@ -419,7 +419,7 @@ def pause(which: str | None, off: bool) -> None:
     sys.exit(set_paused(which, not off))
 
 
-@cli.command(short_help="Watch graphs that run: queues, drops, the newest captions.")
+@cli.command(cls=WithExitCodes, short_help="Watch graphs that run: queues, drops, the newest captions.")
 @click.argument("which", metavar="[NAME|PID]", required=False, shell_complete=_complete_running)
 @click.option("--once", is_flag=True, help="One look, as plain lines; so it is anyway where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: a snapshot each half second, then the ledger.")
@@ -437,7 +437,7 @@ def top(which: str | None, once: bool, as_json: bool) -> None:
     sys.exit(watch(which, once, as_json))
 
 
-@cli.command(short_help="Print what passes along an edge of a graph that runs.")
+@cli.command(cls=WithExitCodes, short_help="Print what passes along an edge of a graph that runs.")
 @click.argument("edge", metavar="[EDGE]", required=False)
 @click.option("--of", metavar="NAME|PID", help="Of which graph or process.", shell_complete=_complete_running)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, as the stage jsonl writes them.")
