@@ -19,6 +19,7 @@ from attrs import define
 from click.testing import CliRunner
 
 from pipeline.caps import AudioCaps, Caps, Port
+from pipeline.cli import serving
 from pipeline.cli.main import cli
 from pipeline.cli.room import Plan, links, qr_code
 from pipeline.cli.serving import _let_speak
@@ -70,6 +71,20 @@ def test_a_language_without_a_way_to_it_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["serve", "--port", "0", "--room", *arguments])
     assert "--room-languages ko-kr: no route from en-us to ko-kr" in result.stderr
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "opening"),
+    [([], 300), (["--max-opening", "128"], 128), (["--max-opening", "7"], 7), (["--max-listeners", "9"], 128)],
+)
+def test_all_listeners_may_come_at_once_unless_a_limit_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], opening: int
+) -> None:
+    found = list[int]()
+    monkeypatch.setattr(serving, "serve", lambda service, *_: found.append(service.limits.opening))
+    room = ["--room", "--rooms-file", str(tmp_path / "rooms"), "--max-listeners", "300"]
+    assert CliRunner().invoke(cli, ["serve", "--engine", "echo", *room, *arguments]).exit_code == 0
+    assert found == [opening]
 
 
 def plan() -> Plan:

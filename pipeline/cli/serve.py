@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.room_options import RoomOptions, room_options
@@ -42,10 +43,6 @@ control_option = click.option(
     default=True,
     help="No socket for `dragoman top` and `dragoman tap` to look in by.",
 )
-
-
-def _default(field: str) -> float:
-    return next(default for _, name, default, _ in LIMITS if name == field)
 
 
 def limit_options(command: Command) -> Command:
@@ -144,7 +141,8 @@ def serve(
         if room is None:
             raise refuse(f"--host {host} without keys lets anybody in: give --api-key-file FILE, or --open")
         keys = serving.NOBODY  # there is only the room, which has keys of its own
-    if room is not None and limits["opening"] == _default("opening"):
+    asked = click.get_current_context().get_parameter_source("opening") is not ParameterSource.DEFAULT
+    if room is not None and not asked:
         limits["opening"] = max(limits["opening"], room.max_listeners)  # all of them load the page at once
     models = serving.Local(asr_model, mt_model, partials_s or None)
     service = serving.service_of(serving.engine_of(engine, relay_to, models), keys, workers, limits)
