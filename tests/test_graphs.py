@@ -20,7 +20,9 @@ from stages import KINDS
 from tests.caption_service import CANARY, caption_service
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
-from tests.serve_server import server
+from tests.room_people import Listener
+from tests.serve_client import client
+from tests.serve_server import server, wait_until
 from tests.wer import error_rate
 
 GRAPHS = Path(__file__).parents[1] / "graphs"
@@ -130,6 +132,39 @@ def test_in_a_call_between_rooms_each_side_is_guarded_against_what_is_played_the
         guard.meet(stages)
         assert (guard.speaker, guard.microphone) == (f"speaker-{side}", f"mic-{side}")
         assert stages[f"speaker-{side}"].played is guard._gate.played
+
+
+@pytest.mark.anyio
+async def test_a_room_is_shown_captions_in_both_languages_and_the_voice(
+    anyio_backend: str, tmp_path: Path
+) -> None:
+    """Two seconds and a half of a recording, at the pace of speech, and a phone that listens from the start."""
+    short = tmp_path / "short.wav"
+    soundfile.write(short, soundfile.read(EN_DEMO, frames=40000, dtype="int16")[0], 16000)
+    graph = loaded("room", input=short, engine="echo", port=0)
+    sink: Any = graph.nodes["room"].stage
+    reports = list[Report]()
+
+    async def play() -> None:
+        reports.append(await run(graph))
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(play)
+            await wait_until(lambda: bool(sink.address))
+            base, _, path = sink.address.partition("/r/")
+            async with client(base.replace("http", "ws"), f"/r/{path}/listen-socket") as connected:
+                phone = Listener(connected.connection)
+                await phone.say(languages=["en-us", "pt-br"], voice="pt-br")
+                assert await phone.closed() == 1001
+    assert [line["text"] for line in phone.captions("en-us")] == ["utterance 1, 2.0 s", "utterance 2, 0.5 s"]
+    assert [line["text"] for line in phone.captions("pt-br")] == [
+        "[pt-br] utterance 1, 2.0 s",
+        "[pt-br] utterance 2, 0.5 s",
+    ]
+    assert phone.sound
+    assert reports[0].balanced
+    assert not reports[0].lost
 
 
 @pytest.mark.anyio
