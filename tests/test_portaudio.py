@@ -12,6 +12,7 @@ import pytest
 from pipeline.stage import StageError
 from stages.devices import portaudio
 from stages.devices.portaudio import Device, choose
+from tests.pulse import needs_devices
 
 ROOT = Path(__file__).parents[1]
 LISTED = [
@@ -111,6 +112,28 @@ os.write(2, b"afterwards\\n")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert done.stderr == "somebody else\nafterwards\n"
+
+
+def test_what_others_say_while_devices_are_looked_for_is_not_thrown_away() -> None:
+    needs_devices()
+    code = """
+import os, threading
+from stages.devices.portaudio import devices
+devices()
+seen, looked = set(), threading.Event()
+def look():
+    while not looked.is_set():
+        seen.add(os.readlink("/proc/self/fd/2"))
+looking = threading.Thread(target=look)
+looking.start()
+for _ in range(5):
+    devices()
+looked.set()
+looking.join()
+print(len(seen) > 1, os.devnull in seen)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True False\n", done.stderr
 
 
 def test_looking_for_devices_needs_no_standard_error() -> None:

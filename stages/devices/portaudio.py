@@ -134,8 +134,14 @@ def devices() -> Sequence[Device]:
     with _library.asked() as sd:
         if _library.streams == 0:
             sd._terminate()
-            sd._initialize()
+            _start(sd)
         return _listed(sd)
+
+
+def _start(sd: Any) -> None:
+    """As `sd._initialize` does, which throws away meanwhile whatever anybody writes on standard error."""
+    sd._check(sd._lib.Pa_Initialize(), "Error initializing PortAudio")
+    sd._initialized += 1
 
 
 def find(wanted: str | int | None, direction: Direction) -> Device:
@@ -344,6 +350,18 @@ def _delay(seconds: float) -> float:
 # --- what PortAudio and ALSA write on standard error
 
 
+_CHATTER = (
+    b"Expression '",
+    b"ALSA lib ",
+    b"Cannot connect to server",
+    b"jack server",
+    b"JackShm",
+    b"connect(2) call to ",
+    b"attempt to connect to server failed",
+)
+"""What lines begin with: the last five are those of JACK, where it is installed and does not run."""
+
+
 @contextmanager
 def _without_chatter() -> Iterator[None]:
     """Leave out what the two libraries tell of their own source code; the errors come as such.
@@ -369,6 +387,4 @@ def _without_chatter() -> Iterator[None]:
 
 
 def _is_chatter(line: bytes) -> bool:
-    return line.startswith((b"Expression '", b"ALSA lib ", b"Cannot connect to server", b"jack server")) or (
-        not line.strip()
-    )
+    return line.startswith(_CHATTER) or not line.strip()
