@@ -22,10 +22,10 @@ from attrs import define, field
 from pipeline.cli.watch import View
 from pipeline.runner import Execution
 
-__all__ = ["HINT", "Keyboard", "can_listen", "keyboard", "pausing"]
+__all__ = ["HINT", "PAUSE", "Keyboard", "can_listen", "keyboard", "pausing"]
 
 HINT = "space pauses, q ends"
-_PAUSE, _END = " p", "q\x04"
+PAUSE, _END = " p", "q\x04"
 _LOOK_S = 0.25
 """How soon after Ctrl-Z and `fg` keys are listened to again."""
 _SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)?", re.DOTALL)
@@ -61,9 +61,13 @@ class Keyboard:
 
     async def obey(self, execution: Execution, view: View) -> None:
         """Do what the keys say, for as long as there are any."""
+        await self.heed(lambda key: _obey(key, execution, view))
+
+    async def heed(self, press: Callable[[str], None]) -> None:
+        """Call `press` with each key, for as long as there are any."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_single)
-            await self._read(execution, view)
+            await self._read(press)
             tasks.cancel_scope.cancel()
 
     async def _keep_single(self) -> None:
@@ -73,7 +77,7 @@ class Keyboard:
                 _take_single(self.fd)
             await anyio.sleep(_LOOK_S)
 
-    async def _read(self, execution: Execution, view: View) -> None:
+    async def _read(self, press: Callable[[str], None]) -> None:
         while True:
             await anyio.wait_readable(self.fd)
             if not _in_front(self.fd):  # somebody else's keys
@@ -85,11 +89,11 @@ class Keyboard:
             if not pressed:
                 return
             for key in _SEQUENCE.sub(b"", pressed).decode("ascii", "replace"):
-                _obey(key, execution, view)
+                press(key)
 
 
 def _obey(key: str, execution: Execution, view: View) -> None:
-    if key in _PAUSE:
+    if key in PAUSE:
         stages = pausing(node.stage for node in execution.plan.nodes.values())
         paused = not all(stage.paused for stage in stages)
         for stage in stages:
