@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
-import sys
-import termios
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +16,6 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from attrs import define, field
 from click.testing import CliRunner
 
 from pipeline.cli.listen import Listen
@@ -28,6 +23,7 @@ from pipeline.cli.main import cli
 from pipeline.items import Samples
 from tests.engine import needs_models
 from tests.pulse import MIC, RATE, ROOT, SPEAKER, Pulse, pulse, wait_until
+from tests.terminals import on_a_terminal
 from tests.wer import error_rate
 
 ROOMS = ["--microphone", "room_mic", "--speaker", "room_speaker"]
@@ -98,65 +94,6 @@ def test_what_cannot_be_is_said_in_one_line(arguments: Sequence[str], said: str)
 
 
 # --- in rooms
-
-
-@define
-class Terminal:
-    """A person's: what is written on it, and what is typed."""
-
-    fd: int
-    process: subprocess.Popen[bytes]
-    _written: bytearray = field(factory=bytearray)
-
-    @property
-    def shown(self) -> str:
-        """All that was ever shown, without colours and cursors, a line for each."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._written.decode("utf-8", "replace")).replace("\r", "\n")
-
-    def press(self, keys: str) -> None:
-        os.write(self.fd, keys.encode())
-
-    def read(self) -> None:
-        while chunk := _read(self.fd):
-            self._written += chunk
-
-
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, 65536)
-    except OSError:  # Linux says so at the end
-        return b""
-
-
-@contextmanager
-def on_a_terminal(room: Pulse, *arguments: str) -> Iterator[Terminal]:
-    """`dragoman` as the foreground of a terminal of its own."""
-    person, program = pty.openpty()
-    env = {**room.env, "COLUMNS": "100", "LINES": "30", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
-    command = [sys.executable, "-c", _FOREGROUND, *arguments]
-    streams: dict[str, Any] = {"stdin": program, "stdout": program, "stderr": program}
-    with subprocess.Popen(command, env=env, cwd=ROOT, start_new_session=True, **streams) as process:
-        terminal = Terminal(person, process)
-        reader = threading.Thread(target=terminal.read)
-        reader.start()
-        try:
-            yield terminal
-        finally:
-            process.kill()
-            process.wait(10)
-            mode = termios.tcgetattr(program)[3]
-            os.close(program)
-            reader.join(10)
-            os.close(person)
-    assert mode & termios.ECHO, "the terminal was left without echo"
-
-
-_FOREGROUND = f"""
-import fcntl
-fcntl.ioctl(0, {termios.TIOCSCTTY}, 0)
-from pipeline.cli.main import main
-main()
-"""
 
 
 def recording(path: Path) -> Samples:
