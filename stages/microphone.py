@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -53,6 +53,8 @@ class Microphone:
     when_lost: Policy = option(
         "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
     )
+    when_paused: Callable[[], None] | None = field(init=False, default=None, repr=False, eq=False)
+    """Called whenever `paused` has changed, whoever changed it."""
     _paused: bool = field(init=False, default=False)
     _rate: int = field(init=False, default=0)
     _ear: Listening | None = field(init=False, default=None)
@@ -82,6 +84,8 @@ class Microphone:
         self._paused = paused
         if self._ear is not None:
             self._ear.heed(paused)
+        if self.when_paused is not None:
+            self.when_paused()
 
     @property
     def rate_hz(self) -> int:

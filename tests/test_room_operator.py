@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import ClassVar
 
+import anyio
 import pytest
+from attrs import define, field
 
+from pipeline.caps import AudioCaps, Caps, Port
+from pipeline.serve.listener import Server
 from pipeline.serve.room.hall import Settings
 from pipeline.serve.room.lag import Lag
+from pipeline.stage import Inbox, Outbox
 from stages.translate.realtime.events import TranscriptCompleted
 from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
 from tests.serve_client import client
@@ -82,6 +90,112 @@ async def test_figures_of_what_is_no_more_are_not_told() -> None:
                 assert f"{figure}1.0" in (await http(running, "GET /metrics"))[1], "she is still there"
         await wait_until(lambda: running.hall is not None and not running.hall.room.listeners)
         assert figure not in (await http(running, "GET /metrics"))[1]
+
+
+@define(kw_only=True)
+class Ear:
+    """A microphone in all but the device: what it hears it gives at once, until it is paused."""
+
+    when_paused: Callable[[], None] | None = None
+    _paused: bool = field(init=False, default=False)
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+    live: ClassVar[bool] = True
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        assert self.when_paused is not None
+        self.when_paused()
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": AudioCaps(SECOND, 1)}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def watched(running: Server) -> AsyncIterator[Listener]:
+    """An operator whose key was the right one."""
+    async with client(running.base_url, f"{ROOM}/watch-socket") as connected:
+        operator = Listener(connected.connection)
+        await operator.say(key=KEYS.operator)
+        await operator.find("snapshot")
+        yield operator
+
+
+async def heeded(operator: Listener) -> None:
+    """Wait until all that the operator said before must have been read."""
+    for _ in range(3):
+        await operator.find("snapshot")
+
+
+async def test_an_operator_pauses_a_microphone_of_this_machine_and_everybody_sees_that() -> None:
+    ear = Ear()
+    async with (
+        room(Settings(source="en-us")) as running,
+        watched(running) as operator,
+        watched(running) as other,
+        listener(running, "en-us") as maria,
+        anyio.create_task_group() as tasks,
+    ):
+        assert running.hall is not None
+        assert operator.told[-1]["microphone"] is None
+        await operator.say("pause", paused=True)  # there is nothing to pause
+        await heeded(operator)
+        tasks.start_soon(running.hall.let_speak, ear)
+        await operator.find("snapshot", microphone={"paused": False}, state="live")
+        await operator.say("pause", paused=True)
+        await maria.find("room", state="paused")
+        assert ear.paused
+        await other.find("snapshot", microphone={"paused": True}, state="paused")
+        ear.paused = False  # as the terminal does, and `dragoman pause`
+        await maria.find("room", state="live")
+        await operator.find("snapshot", microphone={"paused": False}, state="live")
+        ear.paused = True
+        async with speaker(running) as pastor:
+            await pastor.status(state="live", paused=False)
+            await operator.find("snapshot", microphone={"paused": True}, state="live")
+        await maria.find("room", state="live")
+        await maria.find("room", state="paused")
+        await running.stop()
+        await other.find("snapshot", state="ended", microphone=None)
+
+
+async def test_nobody_else_pauses_it_and_an_operator_only_in_plain_words() -> None:
+    ear = Ear()
+    async with (
+        room(Settings(source="en-us")) as running,
+        watched(running) as operator,
+        listener(running, "en-us") as maria,
+        client(running.base_url, f"{ROOM}/watch-socket") as connected,
+        anyio.create_task_group() as tasks,
+    ):
+        assert running.hall is not None
+        tasks.start_soon(running.hall.let_speak, ear)
+        stranger = Listener(connected.connection)
+        await stranger.say("pause", paused=True, key=KEYS.speaker)
+        assert await stranger.closed() == 1008
+        await maria.say("pause", paused=True)
+        async with speaker(running) as pastor:
+            await pastor.pause()
+            await pastor.status(paused=True)
+            assert not ear.paused
+        for said in ({"paused": 1}, {"paused": "true"}, {}, {"paused": True, "more": "x" * 1000}):
+            await operator.say("pause", **said)
+        await operator.connection.send(b'{"type":"pause","paused":true}')
+        await operator.connection.send("[" * 900)
+        await operator.say("paused", paused=True)
+        await heeded(operator)
+        assert operator.told[-1]["microphone"] == {"paused": False}
+        await operator.say("pause", paused=True)
+        await operator.find("snapshot", microphone={"paused": True})
+        await running.stop()
 
 
 @pytest.mark.parametrize("hello", [{"key": KEYS.speaker}, {"key": "x"}, {"key": 7}, {}, {"type": "choose"}])

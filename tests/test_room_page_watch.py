@@ -92,6 +92,29 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         expect(page.locator("#no-graph")).to_be_visible()
 
 
+def test_a_microphone_of_the_servers_machine_is_paused_here(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/five/watch?key=operator") as page:
+        peer, button = watching(page, server), page.locator("#pause")
+        peer.say(snapshot(microphone=None))
+        expect(page.locator(".stage")).to_have_count(3)
+        expect(button).to_be_hidden()
+        peer.say(snapshot(microphone={"paused": False}))
+        expect(button).to_have_text("Pause the microphone")
+        button.press("Enter")
+        assert peer.hear() == {"type": "pause", "paused": True}
+        expect(button).to_have_text("Pause the microphone")  # until it is
+        peer.say(snapshot(microphone={"paused": True}, state="paused"))
+        expect(page.locator("#state")).to_have_text("Paused")
+        expect(button).to_have_text("Let the microphone hear")
+        button.click()
+        assert peer.hear() == {"type": "pause", "paused": False}
+        peer.close(1001)
+        expect(button).to_be_disabled()
+        watching(page, server).say(snapshot(microphone={"paused": False}))
+        expect(button).to_be_enabled()
+        expect(button).to_have_text("Pause the microphone")
+
+
 def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
     line = {
         "name": "talk -> ears",

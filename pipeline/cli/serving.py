@@ -8,6 +8,7 @@ import signal
 import ssl as tls
 import sys
 from collections.abc import AsyncIterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from attrs import frozen
 
 from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
+from pipeline.cli.keyboard import keyboard, pausing
 from pipeline.cli.room import Plan, links, listeners_link, qr_code, room_of
+from pipeline.cli.room_microphone import HINT, obey_keys
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
@@ -97,10 +100,14 @@ async def _serve(
                     await _until_stopped(server, signals, control)
                     return
                 _say_room(room, server)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_let_speak, hall, room)
-                    await _until_stopped(server, signals, control)
-                    tasks.cancel_scope.cancel()
+                with keyboard() if pausing([room.speaker]) else nullcontext() as keys:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(_let_speak, hall, room)
+                        if keys is not None:
+                            _say(HINT)
+                            tasks.start_soon(obey_keys, keys, hall, _say)
+                        await _until_stopped(server, signals, control)
+                        tasks.cancel_scope.cancel()
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:

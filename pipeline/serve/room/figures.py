@@ -29,6 +29,7 @@ def figures(hall: Hall, now: float) -> Mapping[str, object]:
     return {
         "title": hall.room.board.title,
         "state": hall.room.board.state,
+        "microphone": None if hall.microphone is None else {"paused": hall.microphone.paused},
         "people": len(hall.room.listeners),
         "lag": hall.floor.lag(now),
         "listeners": listeners,

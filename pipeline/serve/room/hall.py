@@ -21,7 +21,7 @@ from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
 from pipeline.serve.room.keys import RoomKeys
-from pipeline.serve.room.local import Into, speaking
+from pipeline.serve.room.local import Into, Pausable, speaking
 from pipeline.serve.room.operator import GRAPHS, Operators
 from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
@@ -76,13 +76,15 @@ class Hall:
     operators: Operators = field(init=False)
     intake: Intake = field(init=False, factory=Intake)
     speaker: Speaker | None = field(init=False, default=None)
-    paused: bool = field(init=False, default=False)
+    microphone: Pausable | None = field(init=False, default=None)
+    """What speaks here without a browser, where that can be paused."""
     source: str | None = field(init=False)
     """The language that is spoken; `auto` where each utterance tells; None while nobody has said."""
     hearing: Interpretation | None = field(init=False, default=None)
     booths: Booths = field(init=False)
     changed: anyio.Event = field(init=False, factory=anyio.Event)
     """Set, and replaced, whenever something changes."""
+    _speaker_paused: bool = field(init=False, default=False)
     _local: Execution | None = field(init=False, default=None)
     """What speaks here without a browser."""
     _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
@@ -164,19 +166,32 @@ class Hall:
     def take(self, speaker: Speaker) -> None:
         """`speaker` has the floor; whoever had it before has not."""
         before, self.speaker = self.speaker, speaker
-        self.paused = False
+        self._speaker_paused = False
         if before is not None:
             before.taken_over()
         self._notice()
 
     def release(self, speaker: Speaker) -> None:
         if self.speaker is speaker:
-            self.speaker, self._left_at, self.paused = None, anyio.current_time(), False
+            self.speaker, self._left_at, self._speaker_paused = None, anyio.current_time(), False
             self._notice()
 
+    @property
+    def paused(self) -> bool:
+        """Whether there is a pause of whoever has the floor."""
+        if self.speaker is not None:
+            return self._speaker_paused
+        return self.microphone is not None and self.microphone.paused
+
     def pause(self, paused: bool) -> None:
-        self.paused = paused
+        """What the speaker with a browser says, who sends nothing meanwhile."""
+        self._speaker_paused = paused
         self._notice()
+
+    def pause_microphone(self, paused: bool) -> None:
+        """Have the microphone of this machine, if one speaks, hear nothing, or hear again."""
+        if self.microphone is not None:
+            self.microphone.paused = paused
 
     async def let_speak(self, stage: Stage) -> None:
         """Let a source of this machine speak in the room's source language, to its end, while nobody else does.
@@ -187,17 +202,19 @@ class Hall:
         into = Into(intake=self._local_intake, behind_s=self.service.limits.behind_s)
         self._local = execution = Execution(speaking(stage, into))
         self._local_config = SessionConfig(self.source, output_modalities=("text",))
+        if isinstance(stage, Pausable):
+            self.microphone, stage.when_paused = stage, self._notice
         self._notice()
         try:
             with self.service.watched.running(f"{GRAPHS}speaker", execution):
                 await execution.run()
         finally:
-            self._local, self._left_at = None, anyio.current_time()
+            self._local, self.microphone, self._left_at = None, None, anyio.current_time()
             self._notice()
 
     def _local_intake(self) -> Intake | None:
         """Where a local source's audio goes now."""
-        if self.speaker is not None or self.paused or self._ended:
+        if self.speaker is not None or self._ended:
             return None
         if self._failed_at is not None and anyio.current_time() < self._failed_at + RETRY_S:
             return None

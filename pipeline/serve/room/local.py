@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import anyio
 from attrs import define, field
@@ -16,7 +16,16 @@ from pipeline.stage import Inbox, Outbox, Stage
 from stages.resample import Resample
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
-__all__ = ["Into", "speaking"]
+__all__ = ["Into", "Pausable", "speaking"]
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """A source that can be paused: a microphone."""
+
+    paused: bool
+    when_paused: Callable[[], None] | None
+    """Called whenever `paused` has changed."""
 
 
 @define(kw_only=True)
@@ -34,7 +43,7 @@ class Into:
         return {}
 
     def losses(self) -> Mapping[str, int]:
-        return {"somebody else spoke, or there was a pause": self._let_go} if self._let_go else {}
+        return {"somebody else spoke, or nobody could listen": self._let_go} if self._let_go else {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         async for item in inbox:

@@ -1,8 +1,13 @@
-"""What whoever runs a room sees of it: twice a second, everything that goes on."""
+"""What whoever runs a room sees of it, twice a second: everything that goes on; and what it may do.
+
+It says `{"type":"hello","key":...}` first. Then `{"type":"pause","paused":true}`, or false, is for a microphone of
+this machine; each snapshot tells as `microphone` whether one speaks, and whether it is paused.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +28,7 @@ GRAPHS = "room "
 """What the names of a room's graphs begin with, among all of the server's."""
 
 SNAPSHOT_S = 0.5
-HELLO_LIMIT = 1000
+MESSAGE_LIMIT = 1000
 
 
 @define(eq=False)
@@ -58,7 +63,7 @@ class Operators:
         socket.known()
         self._here += 1
         try:
-            await at_once(partial(self._discard, socket), partial(self._tell, socket))
+            await at_once(partial(self._obey, socket), partial(self._tell, socket))
         finally:
             self._here -= 1
 
@@ -73,10 +78,12 @@ class Operators:
             return
         raise Excluded("no_hello", f"no hello came within {limit_s:g} s")
 
-    async def _discard(self, socket: Socket) -> None:
-        """An operator only watches; that it goes is noticed here. Raises: SocketGone."""
+    async def _obey(self, socket: Socket) -> None:
+        """Pause the room's microphone when the operator says so; all else is passed over. Raises: SocketGone."""
         while True:
-            await socket.receive()
+            paused = _message("pause", await socket.receive()).get("paused")
+            if isinstance(paused, bool):
+                self.hall.pause_microphone(paused)
 
     async def _tell(self, socket: Socket) -> None:
         """Tell what there is now, again and again, and ledgers of graphs that end, until the room does.
@@ -117,11 +124,16 @@ def _short(name: str) -> str:
 
 def _key(frame: str | bytes) -> str | None:
     """The key in an operator's hello; None where there is none."""
-    if isinstance(frame, bytes) or len(frame) > HELLO_LIMIT:
-        return None
+    key = _message("hello", frame).get("key")
+    return key if isinstance(key, str) else None
+
+
+def _message(kind: str, frame: str | bytes) -> Mapping[str, object]:
+    """What an operator says, if that is of this type; else nothing."""
+    if isinstance(frame, bytes) or len(frame) > MESSAGE_LIMIT:
+        return {}
     try:
         raw = json.loads(frame)
     except (ValueError, RecursionError):
-        return None
-    key = raw.get("key") if isinstance(raw, dict) and raw.get("type") == "hello" else None
-    return key if isinstance(key, str) else None
+        return {}
+    return raw if isinstance(raw, dict) and raw.get("type") == kind else {}

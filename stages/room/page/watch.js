@@ -11,6 +11,7 @@ const drawings = new Map();
 const ledgers = new Map();
 const notices = new Notices(at("notices"));
 let fault = "";
+let paused = false; // the microphone of the server's machine, if one speaks
 
 const link = new Link(`${roomPath()}/watch-socket`, {
   open: () => link.send({ type: "hello", key }),
@@ -35,6 +36,7 @@ const takes = {
       say(at("title"), snapshot.title);
       document.title = snapshot.title;
     }
+    showPause(snapshot.microphone);
     showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => FIRST.test(other.name) - FIRST.test(one.name)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
@@ -50,6 +52,18 @@ const takes = {
     fault = String(message ?? error?.message ?? "");
   },
 };
+
+// --- the microphone
+
+/** A browser's microphone is paused by who speaks into it. */
+function showPause(microphone) {
+  at("pause").hidden = !microphone;
+  paused = Boolean(microphone?.paused);
+  at("pause").classList.toggle("primary", paused);
+  say(at("pause"), paused ? "Let the microphone hear" : "Pause the microphone");
+}
+
+at("pause").addEventListener("click", () => link.send({ type: "pause", paused: !paused }));
 
 // --- the picture
 
@@ -177,6 +191,7 @@ function ledger(name, report) {
 
 function showLink(state, code) {
   at("state").dataset.link = state;
+  at("pause").disabled = state !== "open";
   if (state === "open") return notices.drop();
   if (state === "connecting") return;
   const words = { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state];
