@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from stages.translate.realtime.codec import MESSAGE_LIMIT_BYTES
 from stages.translate.realtime.discreet import Discreet
 
-__all__ = ["Answer", "Listener", "Socket", "SocketGone", "bound", "listening", "reachable"]
+__all__ = ["Answer", "Listener", "Socket", "SocketGone", "bound", "is_loopback", "listening", "reachable"]
 
 HANDSHAKE_S = 10.0
 CLOSING_S = 10.0
@@ -187,6 +187,14 @@ def bound(host: str, port: int) -> socket.socket:
     listener = socket.create_server(address[:2], family=family, backlog=512)
     listener.setblocking(False)
     return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def reachable(host: str) -> str:

@@ -188,7 +188,10 @@ def test_several_graphs_are_told_apart_by_name_or_number(tmp_path: Path) -> None
         unsaid = finished(["tap", "loud", "--count", "1"], tmp_path)
         assert unsaid.returncode == 2
         said = unsaid.stderr.decode().splitlines()
-        assert said[0] == "dragoman: error: several run: say which, by the process's number or the graph's name"
+        assert (
+            said[0]
+            == "dragoman: error: several run: say which, by the process's number or the graph's name (tap: --of)"
+        )
         assert {line.split()[0] for line in said[1:]} == {str(one.pid), str(two.pid)}
         assert finished(["tap", "loud", "--count", "1", "--of", "sunday"], tmp_path).returncode == 2
         assert finished(["tap", "loud", "--count", "1", "--of", str(two.pid)], tmp_path).returncode == 0

@@ -109,11 +109,13 @@ async def interpret(
     items: Sequence[Item] | None = None,
     unread: Iterable[str] = (),
     read_s: float = 0.0,
+    made: list[Interpreter] | None = None,
     **options: Any,
 ) -> Run:
     """`seconds` of talk through an interpreter, while `plan` does things to the service.
 
-    `items` come in instead of the talk; `unread` ports nobody reads; a block of speech takes `read_s` to read.
+    `items` come in instead of the talk; `unread` ports nobody reads; a block of speech takes `read_s` to read. The
+    interpreter is put into `made`, for those that end in a fault.
     """
     spans = utterances(seconds) if spans is None else spans
     sound = talk(spans, round(seconds * RATE))
@@ -127,6 +129,8 @@ async def interpret(
             dice=random.Random(7).random,
             **options,
         )
+        if made is not None:
+            made.append(stage)
         run = Run(spans, sound, stage, service, SlowOutbox(unread=frozenset(unread), read_s=read_s))
         async with anyio.create_task_group() as disturbing:
             if plan is not None:
@@ -247,15 +251,24 @@ def test_a_file_waits_out_an_outage_where_it_may_block() -> None:
 
 
 def test_the_service_is_given_up_after_a_while() -> None:
+    made: list[Interpreter] = []
     with pytest.raises(StageError, match=r"out of reach for 3\d s and \d+ tries: cannot reach the toy") as caught:
-        in_virtual_time(lambda: interpret(120, outage(20, 1000), give_up_s=30))
+        in_virtual_time(lambda: interpret(120, outage(20, 1000), give_up_s=30, made=made))
     assert caught.value.code == 69
+    sounding = made[0].losses()["sound without an answer when the run broke off"]
+    assert 5 * RATE < sounding < 35 * RATE, "what it had in hand is lost, and it says so"
 
 
 def test_where_nothing_answers_from_the_beginning_nobody_waits() -> None:
     with pytest.raises(StageError, match="cannot reach the toy") as caught:
         in_virtual_time(lambda: interpret(10, toy={"down": True}))
     assert caught.value.code == 69
+
+
+def test_without_a_key_nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CAMB_API_KEY", raising=False)
+    with pytest.raises(StageError, match="no API key"):
+        Interpreter(source_language="en-us", target_language="pt-br").probe()
 
 
 def test_a_quick_close_loop_is_not_fed() -> None:

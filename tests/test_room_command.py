@@ -50,6 +50,8 @@ LINK = re.compile(r"^dragoman: (listeners|speaker|operator): +(http\S+)$", re.M)
         (["--room", "--room-file", "BROKEN"], 2, "--room-file: nobody says what is spoken: give --room-source"),
         (["--room", "--room-file", "BROKEN", "--room-source", "en"], 1, "--room-file: "),
         (["--room", "--room-file", "BROKEN", "--room-microphone"], 2, "cannot both speak"),
+        (["--room-file", "BROKEN"], 2, "--room-file needs a room to speak in: give --room too"),
+        (["--room-microphone"], 2, "--room-microphone needs a room to speak in: give --room too"),
         (["--room", "--max-listeners", "0"], 2, "--max-listeners"),
         (["--host", "0.0.0.0"], 2, "lets anybody in"),
     ],
@@ -98,7 +100,8 @@ def test_the_links_lead_to_the_three_pages() -> None:
         "speaker:   http://127.0.0.1:8765/r/sunday-1a/speak?key=canary-s",
         "operator:  http://127.0.0.1:8765/r/sunday-1a/watch?key=canary-o",
     ]
-    assert "--tls-cert" in lines[3]
+    assert "--host 0.0.0.0" in lines[3]
+    assert "--tls-cert" in list(links(plan(), "ws://192.168.1.20:8765"))[3]
     assert (
         next(iter(links(plan(), "wss://talks.example:443"))) == "listeners: https://talks.example:443/r/sunday-1a"
     )

@@ -68,7 +68,8 @@ def running_names() -> list[str]:
 def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
     """What `wanted` can mean: the nearest that there is, of process, name, and part of a name."""
     if wanted is None:
-        return [Chosen(process, None) for process in there]
+        busy = [process for process in there if process.names]
+        return [Chosen(process, None) for process in busy or there]
     whole = [Chosen(process, None) for process in there if wanted in (str(process.place.pid), process.command)]
     graphs = [Chosen(process, name) for process in there for name in process.names]
     by_name = [each for each in graphs if each.graph == wanted]
@@ -77,7 +78,9 @@ def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
 
 def _asked(found: Sequence[Chosen]) -> Chosen:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise refuse(f"several run: say which, by the process's number or the graph's name\n{_table(found)}")
+        raise refuse(
+            f"several run: say which, by the process's number or the graph's name (tap: --of)\n{_table(found)}"
+        )
     rows = _table(found).splitlines()
     for number, row in enumerate(rows, start=1):
         click.echo(f"{number:>3}  {row}", err=True)

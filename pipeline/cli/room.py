@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from attrs import frozen
@@ -13,6 +14,7 @@ from attrs import frozen
 from pipeline.cli.exits import refuse
 from pipeline.cli.room_options import RoomOptions
 from pipeline.serve.engine import Engine
+from pipeline.serve.listener import room_address
 from pipeline.serve.room.hall import Hall, Settings
 from pipeline.serve.room.keys import RoomKeys, kept_keys
 from pipeline.serve.room.tongues import tongues_of
@@ -23,7 +25,7 @@ from stages.languages import canonical
 from stages.microphone import Microphone
 from stages.room.audience import AudienceLimits
 from stages.room.pages import is_name
-from stages.sockets import reachable
+from stages.sockets import is_loopback
 from stages.translate.realtime.config import AUTO
 
 __all__ = ["Plan", "links", "listeners_link", "qr_code", "room_of"]
@@ -124,14 +126,14 @@ def _check(engine: Engine, source: str, languages: list[str]) -> None:
 
 def links(plan: Plan, base_url: str) -> Iterator[str]:
     """The lines that tell of the room, which is served at `base_url` (ws or wss)."""
-    address = "http" + base_url.removeprefix("ws")
-    scheme, _, place = address.partition("://")
-    host, _, port = place.rpartition(":")
-    room = f"{scheme}://{reachable(host.strip('[]'))}:{port}/r/{plan.keys.name}"
+    room = room_address(base_url, plan.keys.name)
+    host = urlsplit(room).hostname or ""
     yield f"listeners: {room}"
     yield f"speaker:   {room}/speak?key={plan.keys.speaker}"
     yield f"operator:  {room}/watch?key={plan.keys.operator}"
-    if address.startswith("http://"):
+    if is_loopback(host):
+        yield "only this machine can open them: for the phones in the room give --host 0.0.0.0"
+    elif room.startswith("http://") and plan.speaker is None:
         yield (
             "a browser gives its microphone to https pages and to http://localhost only: to speak from another "
             "machine, give --tls-cert FILE, or put a proxy with https in front"

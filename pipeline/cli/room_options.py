@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from pipeline.cli.exits import refuse
+
 __all__ = ["RoomOptions", "room_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,6 +100,9 @@ def room_options(command: Command) -> Command:
     @wraps(command)
     def gathered(**options: Any) -> Any:
         values = {name: options.pop(name) for name in RoomOptions._fields}
+        for flag, name in (("--room-file", "room_file"), ("--room-microphone", "room_microphone")):
+            if values["room"] is None and values[name] is not None:
+                raise refuse(f"{flag} needs a room to speak in: give --room too")
         return command(room=None if values["room"] is None else RoomOptions(**values), **options)
 
     decorated: Any = gathered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import errno
 import logging
 import signal
 import ssl as tls
@@ -29,6 +29,7 @@ from pipeline.serve.opening import opened
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.sockets import is_loopback
 from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
@@ -111,13 +112,14 @@ async def _serve(
     except StageError as error:
         raise refuse(str(error), error.code) from error
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise refuse(f"cannot listen at {place.host}:{place.port}: {why}", Exit.FAILED) from error
+        why = (error.strerror or str(error)).lower().partition(" (while")[0]
+        taken = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        raise refuse(f"cannot listen at {place.host}:{place.port}: {why}{taken}", Exit.FAILED) from error
 
 
 def _say_serving(server: Server) -> None:
     keys = server.service.keys
-    who = "open" if keys is None else f"{len(keys.names)} keys"
+    who = "open" if keys is None else f"{len(keys.names)} keys" if keys.names else "for the room only"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
 
 
@@ -125,6 +127,8 @@ def _say_room(room: Plan, server: Server) -> None:
     """The links are for the terminal alone: they hold keys, and are never logged."""
     for line in links(room, server.base_url):
         _say(line)
+    if room.speaker is not None:
+        _say("what speaks on this machine begins when the models are loaded")
     if room.qr:
         print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
 
@@ -156,8 +160,9 @@ async def _until_stopped(server: Server, signals: AsyncIterable[object], control
 
 
 async def _stop(server: Server, socket: ControlSocket | None, scope: anyio.CancelScope) -> None:
-    if server.sessions:
-        _say(f"stopping: {server.sessions} sessions may end; Ctrl-C again ends them at once")
+    if server.sessions or server.hall is not None:
+        ending = f"{server.sessions} sessions" if server.hall is None else "the room and its speaker"
+        _say(f"stopping: {ending} may end; Ctrl-C again ends them at once")
     await server.stop()
     if socket is not None:
         await socket.close()
@@ -222,10 +227,3 @@ def sessions_of(pairs: Sequence[str], engine: Engine) -> Sequence[SessionConfig]
         except Refusal as refusal:
             raise refuse(f"--load {pair}: {refusal.event.message}") from None
     return found
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

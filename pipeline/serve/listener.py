@@ -16,9 +16,9 @@ from pipeline.serve.room.figures import measure
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from stages.sockets import Answer, Listener, Socket, bound, listening
+from stages.sockets import Answer, Listener, Socket, bound, listening, reachable
 
-__all__ = ["PATH", "Server", "serving"]
+__all__ = ["PATH", "Server", "room_address", "serving"]
 
 PATH = "/v1/realtime"
 _JSON = "application/json"
@@ -155,12 +155,20 @@ async def serving(
         what = Listener(serve=server.serve, answer=server.answer, enter=server.enter, leave=server.leave)
         async with anyio.create_task_group() as tasks, listening(listener, what, ssl):
             if hall is not None:
+                hall.link = room_address(server.base_url, hall.keys.name)
                 await tasks.start(hall.run)
             try:
                 yield server
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop()
+
+
+def room_address(base_url: str, name: str) -> str:
+    """Where browsers find the room `name` of the server at `base_url` (ws or wss), from anywhere if they may."""
+    scheme, _, place = f"http{base_url.removeprefix('ws')}".partition("://")
+    host, _, port = place.rpartition(":")
+    return f"{scheme}://{reachable(host.strip('[]'))}:{port}/r/{name}"
 
 
 def _answer(status: int, text: str, content_type: str = _TEXT) -> Answer:

@@ -109,6 +109,11 @@ class Call:
 
     # --- the work
 
+    def probe(self) -> None:
+        """Without a key nothing is opened. Raises: StageError."""
+        for each in self._sides.values():
+            each.probe()
+
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         """Raises: StageError as `realtime`: where one side cannot be had, there is no call."""
         try:

@@ -90,6 +90,8 @@ class Hall:
     _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
     _failed_at: float | None = field(init=False, default=None)
     """When recognition failed last."""
+    link: str = field(init=False, default="")
+    """Where listeners come in, from other machines too, as far as the server knows."""
     _left_at: float | None = field(init=False, default=None)
     """When the last speaker left."""
     _ended: bool = field(init=False, default=False)
@@ -196,7 +198,8 @@ class Hall:
     async def let_speak(self, stage: Stage) -> None:
         """Let a source of this machine speak in the room's source language, to its end, while nobody else does.
 
-        Raises what the stage raises.
+        It begins when the models are loaded, as a browser's speaker does: else all its first words would be late.
+        Raises what loading and the stage raise.
         """
         assert self.source is not None, "nobody says what a local source speaks"
         into = Into(intake=self._local_intake, behind_s=self.service.limits.behind_s)
@@ -206,6 +209,7 @@ class Hall:
             self.microphone, stage.when_paused = stage, self._notice
         self._notice()
         try:
+            await self.service.engine.load(self._local_config)
             with self.service.watched.running(f"{GRAPHS}speaker", execution):
                 await execution.run()
         finally:
@@ -254,6 +258,7 @@ class Hall:
             "listeners": len(self.room.listeners),
             "by_language": dict(sorted(self.room.captions_wanted().items())),
             "paused": self.paused,
+            "link": self.link,
         }
 
     async def _hear(self, hearing: Interpretation) -> None:

@@ -16,6 +16,7 @@ const LOUD = 0.985;
 const TOO_LOUD = 15; // of a count that a block too loud raises by 3, and any other lowers by 1
 const FLOOR_DB = -60;
 const ALIVE_MS = 45_000;
+const HERE = /^(localhost|127\.|\[::1\])/;
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
@@ -66,6 +67,7 @@ function introduce() {
 const takes = {
   "session.starting"() {
     talk.loading = true;
+    if (talk.phase !== "starting") notices.show("link", "warn", "Connected again", LOADING);
     show();
   },
 
@@ -93,6 +95,7 @@ const takes = {
 
   "room.status"(status) {
     talk.listeners = status;
+    if (status.link && HERE.test(location.hostname)) at("link").value = status.link; // what this page goes by is for this machine
     showListeners();
   },
 

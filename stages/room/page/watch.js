@@ -197,6 +197,7 @@ function showLink(state, code) {
   const words = { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state];
   say(at("state"), words);
   at("state").dataset.state = state === "reconnecting" ? "reconnecting" : "refused";
+  if (state === "refused") at("no-graph").hidden = true; // nothing of the kind is known
   if (state === "refused" && (!key || !fault || /key/i.test(fault))) notices.show("link", "bad", "This is not the operator's link", "Open the operator's link as it was printed when the server started; the speaker's will not do.");
   else if (state === "refused") notices.show("link", "bad", "The room refused to open", fault);
   else if (state === "missing") notices.show("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");

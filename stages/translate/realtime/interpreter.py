@@ -143,6 +143,8 @@ class Interpreter:
     _said: str = field(init=False, default="")
     """The last error that this session's service told."""
     _ending: Ending | None = field(init=False, default=None)
+    _broken_off: bool = field(init=False, default=False)
+    """The run ended, and not by itself: no service, or cancelled."""
     _lost: Resume | None = field(init=False, default=None, repr=False)
     """The session that was cut, where the service may still have it."""
     _resumed: int = field(init=False, default=0)
@@ -173,6 +175,9 @@ class Interpreter:
         lost = {"outage longer than the replay window": self._replay.lost}
         if self._ending == "answers were owed at the deadline":
             lost["sound without an answer at the deadline"] = self._waiting.unanswered
+        if self._broken_off:
+            held = max(self._replay.answered, self._replay.begin)
+            lost["sound without an answer when the run broke off"] = self._hearing.sounding(held, self._replay.end)
         return lost
 
     def counts(self) -> Mapping[str, int]:
@@ -209,12 +214,24 @@ class Interpreter:
                 tasks.cancel_scope.cancel()
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
+        finally:
+            self._broken_off = self._ending is None
+
+    def probe(self) -> None:
+        """Without a key nothing is opened. Raises: StageError."""
+        self._api_key()
+
+    def _api_key(self) -> str:
+        try:
+            return api_key_or_env(self.api_key)
+        except ValueError as wrong:
+            raise StageError(f"translate: {wrong}", code=2) from wrong
 
     def _prepare(self, outbox: Outbox) -> None:
         wanted = frozenset(port for port in MODALITIES if outbox.wanted(port))
         self._expect(wanted)
+        self._key = self._api_key()
         try:
-            self._key = api_key_or_env(self.api_key)
             self._configuration(wanted)
         except ValueError as wrong:
             raise StageError(f"translate: {wrong}", code=2) from wrong
