@@ -67,6 +67,15 @@ def test_all_that_can_be_asked_for_is_in_the_graph() -> None:
         assert part in told.stdout
 
 
+def test_captions_grow_unless_they_shall_not() -> None:
+    told = [invoke("--show-graph", *more).stdout for more in ([], ["--partials", "2.5"], ["--partials", "0"])]
+    assert ["partials_s: 1," in told[0], "partials_s: 2.5," in told[1], "partials_s" in told[2]] == [
+        True,
+        True,
+        False,
+    ]
+
+
 def test_captions_only_need_no_speaker_no_voice_and_no_guard() -> None:
     nodes = Listen(speech=False).graph().nodes
     assert list(nodes) == ["mic", "pcm", "interpreter", "captions"]
@@ -80,6 +89,7 @@ def test_captions_only_need_no_speaker_no_voice_and_no_guard() -> None:
         (["--no-speech", "--half-duplex"], "--half-duplex is for when speech is played"),
         (["--base-url", "ws://x"], "it needs --engine realtime"),
         (["--max-lag", "soon"], "'speaker.max_lag' cannot be 'soon'"),
+        (["--partials", "0.1"], "'interpreter.partials_s' cannot be '0.1'"),
         (["--engine", "magic"], "'interpreter.engine' cannot be 'magic'"),
         (["--from", "xx"], "'interpreter.source_language' cannot be 'xx'"),
         (["--to", "de-de"], "no route from en-us to de-de"),
@@ -167,7 +177,7 @@ def looped_back(room: Pulse, volume: str) -> Iterator[None]:
 
 @contextmanager
 def running(room: Pulse, graph: str, folder: Path) -> Iterator[list[Mapping[str, Any]]]:
-    """A graph that listens, until the end of the block: what it hears is in the list, as it is recognised."""
+    """A graph that listens, until the end of the block: what it hears is in the list, once it is settled."""
     path, texts = folder / "graph.yaml", list[Mapping[str, Any]]()
     path.write_text(graph, encoding="utf-8")
     run = room.dragoman("run", str(path), "--format", "json", "--report", str(folder / "report.json"))
@@ -185,7 +195,7 @@ def _transcripts(run: subprocess.Popen[str]) -> Iterator[Mapping[str, Any]]:
     assert run.stdout is not None
     for line in run.stdout:
         told = json.loads(line)
-        if told["type"] == "text" and told["output"].endswith(".transcript"):
+        if told["type"] == "text" and told["output"].endswith(".transcript") and told["final"]:
             yield told
 
 

@@ -29,6 +29,8 @@ class Listen:
     base_url: str | None = None
     voice: str | None = None
     max_lag: str = "8s"
+    partials_s: float = 1.0
+    """After so much more of speech captions grow; 0: only in pauses."""
     half_duplex: bool = False
     speech: bool = True
     save: Path | None = None
@@ -66,6 +68,8 @@ class Listen:
         for name, value in (("voice", self.voice), ("base_url", self.base_url)):
             if value is not None:
                 options[name] = literal(value)
+        if self.engine == "local" and self.partials_s:
+            options["partials_s"] = f"{self.partials_s:g}"
         if self.speech:
             options["echo_guard"] = "speaker"
         if self.half_duplex:

@@ -227,6 +227,15 @@ def translate(
     show_default=True,
     help="How late speech may come: then it is hurried, and at last skipped.",
 )
+@click.option(
+    "--partials",
+    "partials_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Let captions grow after every so much speech, not only in your pauses; 0: no.",
+)
 @click.option("--half-duplex", is_flag=True, help="Hear nothing while speech is played.")
 @click.option("--engine", default="local", show_default=True, help="What translates: local, realtime, echo.")
 @click.option("--base-url", metavar="URL", help="--engine realtime: its address; else the hosted one.")
@@ -242,6 +251,7 @@ def listen(
     save: Path | None,
     subtitles: Path | None,
     max_lag: str,
+    partials_s: float,
     half_duplex: bool,
     engine: str,
     base_url: str | None,
@@ -266,6 +276,7 @@ def listen(
         base_url=base_url,
         voice=voice,
         max_lag=max_lag,
+        partials_s=partials_s,
         half_duplex=half_duplex,
         speech=not no_speech,
         save=save,
