@@ -469,12 +469,18 @@ def test_in_a_graph_the_ledger_balances_and_a_stop_lets_the_last_words_out(stop_
             graph.add("interpreter", stage, "talk")
             graph.add("captions", captions, "interpreter.text").add("speech", speech, "interpreter.audio")
             execution = Execution(graph)
-            tasks.start_soon(every(7), toy)
-            if stop_s is not None:
-                tasks.start_soon(stop_after, stop_s, execution)
+            tasks.start_soon(disturb, toy, execution)
             report = await execution.run()
             tasks.cancel_scope.cancel()
             return report, stage
+
+    async def disturb(toy: Toy, execution: Execution) -> None:
+        while not toy.opened:  # noqa: ASYNC110 - a run begins with threads, which simulated time does not wait for
+            await anyio.sleep(0.001)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(every(7), toy)
+            if stop_s is not None:
+                tasks.start_soon(stop_after, stop_s, execution)
 
     async def stop_after(seconds: float, execution: Execution) -> None:
         await anyio.sleep(seconds)
