@@ -28,7 +28,7 @@ from stages.room.pages import is_name
 from stages.sockets import is_loopback
 from stages.translate.realtime.config import AUTO
 
-__all__ = ["Plan", "links", "listeners_link", "qr_code", "room_of"]
+__all__ = ["Plan", "links", "qr_code", "room_of"]
 
 
 @frozen
@@ -138,10 +138,6 @@ def links(plan: Plan, base_url: str) -> Iterator[str]:
             "a browser gives its microphone to https pages and to http://localhost only: to speak from another "
             "machine, give --tls-cert FILE, or put a proxy with https in front"
         )
-
-
-def listeners_link(plan: Plan, base_url: str) -> str:
-    return next(links(plan, base_url)).partition(": ")[2]
 
 
 def qr_code(link: str) -> str:

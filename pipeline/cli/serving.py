@@ -18,13 +18,13 @@ from attrs import frozen
 from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.keyboard import keyboard, pausing
-from pipeline.cli.room import Plan, links, listeners_link, qr_code, room_of
+from pipeline.cli.room import Plan, links, qr_code, room_of
 from pipeline.cli.room_microphone import HINT, obey_keys
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
 from pipeline.serve.limits import Limits, Refusal
-from pipeline.serve.listener import Server, serving
+from pipeline.serve.listener import Server, room_address, serving
 from pipeline.serve.opening import opened
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
@@ -130,7 +130,7 @@ def _say_room(room: Plan, server: Server) -> None:
     if room.speaker is not None:
         _say("what speaks on this machine begins when the models are loaded")
     if room.qr:
-        print(qr_code(listeners_link(room, server.base_url)), file=sys.stderr, flush=True)
+        print(qr_code(room_address(server.base_url, room.keys.name)), file=sys.stderr, flush=True)
 
 
 async def _let_speak(hall: Hall, room: Plan) -> None:
