@@ -18,7 +18,7 @@ from stages.sockets import Answer
 __all__ = ["ASSETS", "NAME_LIMIT", "SOCKETS", "Place", "answer", "is_name", "place_of"]
 
 ASSETS = "/room-assets/"
-Part = Literal["listen", "speak", "watch"]
+Part = Literal["listen", "meet", "speak", "watch"]
 SOCKETS: Mapping[str, Part] = {f"{part}-socket": part for part in get_args(Part)}
 NAME_LIMIT = 80
 _PAGES: Mapping[str, Part] = {"": "listen", "speak": "speak", "watch": "watch"}

@@ -27,6 +27,7 @@ from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
 from pipeline.serve.room.tongues import Tongues, tongues_of
 from pipeline.serve.room.translation import Translation
+from pipeline.serve.room.wings import Wings
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
 from pipeline.stage import Stage, StageError
@@ -74,6 +75,7 @@ class Hall:
     floor: Floor = field(init=False)
     audience: Audience = field(init=False)
     operators: Operators = field(init=False)
+    wings: Wings = field(init=False)
     intake: Intake = field(init=False, factory=Intake)
     speaker: Speaker | None = field(init=False, default=None)
     microphone: Pausable | None = field(init=False, default=None)
@@ -84,7 +86,6 @@ class Hall:
     booths: Booths = field(init=False)
     changed: anyio.Event = field(init=False, factory=anyio.Event)
     """Set, and replaced, whenever something changes."""
-    _speaker_paused: bool = field(init=False, default=False)
     _local: Execution | None = field(init=False, default=None)
     """What speaks here without a browser."""
     _local_config: SessionConfig = field(init=False, factory=lambda: SessionConfig(AUTO))
@@ -102,12 +103,13 @@ class Hall:
         self.tongues = tongues_of(self.service.engine)
         self.source = self.settings.source
         board = Board(self.settings.title or self.keys.name, replay_s=self.settings.replay_s)
-        self.room = Room(board, self._notice)
+        self.room = Room(board, self.notice)
         self.floor = Floor(self.room)
         grace_s = self.settings.grace_s
         self.booths = Booths(self.floor, self.tongues, self.service, grace_s, self._start)
         self.audience = Audience(self.room, self.settings.audience)
         self.operators = Operators(self)
+        self.wings = Wings(self)
         self._speak_of(self.source)
 
     # --- running
@@ -131,8 +133,9 @@ class Hall:
         self.intake.close()
         if self._local is not None:
             self._local.stop()
-        self._notice()
+        self.notice()
         await self._finished.wait()
+        self.wings.cut()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.audience.close)
             tasks.start_soon(self.operators.close)
@@ -142,6 +145,7 @@ class Hall:
         self._ended = True
         self.audience.cut()
         self.operators.cut()
+        self.wings.cut()
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
 
@@ -157,38 +161,36 @@ class Hall:
         return speaker_session(socket, self) if place is not None and place.part == "speak" else None
 
     async def serve(self, socket: Socket) -> int:
-        """A listener or an operator, to its end; the close code."""
+        """A listener, an operator, or who waits to speak, to its end; the close code."""
         place = place_of(socket.path, [self.keys.name])
-        if place is not None and place.part == "watch":
-            return await self.operators.serve(socket)
-        return await self.audience.serve(socket)
+        match None if place is None else place.part:
+            case "watch":
+                return await self.operators.serve(socket)
+            case "meet":
+                return await self.wings.serve(socket)
+            case _:
+                return await self.audience.serve(socket)
 
     # --- the speaker
 
     def take(self, speaker: Speaker) -> None:
         """`speaker` has the floor; whoever had it before has not."""
         before, self.speaker = self.speaker, speaker
-        self._speaker_paused = False
         if before is not None:
             before.taken_over()
-        self._notice()
+        self.notice()
 
     def release(self, speaker: Speaker) -> None:
         if self.speaker is speaker:
-            self.speaker, self._left_at, self._speaker_paused = None, anyio.current_time(), False
-            self._notice()
+            self.speaker, self._left_at = None, anyio.current_time()
+            self.notice()
 
     @property
     def paused(self) -> bool:
         """Whether there is a pause of whoever has the floor."""
         if self.speaker is not None:
-            return self._speaker_paused
+            return self.speaker.paused
         return self.microphone is not None and self.microphone.paused
-
-    def pause(self, paused: bool) -> None:
-        """What the speaker with a browser says, who sends nothing meanwhile."""
-        self._speaker_paused = paused
-        self._notice()
 
     def pause_microphone(self, paused: bool) -> None:
         """Have the microphone of this machine, if one speaks, hear nothing, or hear again."""
@@ -206,15 +208,15 @@ class Hall:
         self._local = execution = Execution(speaking(stage, into))
         self._local_config = SessionConfig(self.source, output_modalities=("text",))
         if isinstance(stage, Pausable):
-            self.microphone, stage.when_paused = stage, self._notice
-        self._notice()
+            self.microphone, stage.when_paused = stage, self.notice
+        self.notice()
         try:
             await self.service.engine.load(self._local_config)
             with self.service.watched.running(f"{GRAPHS}speaker", execution):
                 await execution.run()
         finally:
             self._local, self.microphone, self._left_at = None, None, anyio.current_time()
-            self._notice()
+            self.notice()
 
     def _local_intake(self) -> Intake | None:
         """Where a local source's audio goes now."""
@@ -237,6 +239,7 @@ class Hall:
             name = f"{GRAPHS}recognition"
             self.hearing = Interpretation(self.service, config, self._tell, name, self._lay, self.intake)
             self._tasks.start_soon(self._hear, self.hearing)
+            self.notice()
         elif config.source_language != self.hearing.config.source_language:
             for payload in self.hearing.change(config):
                 if self.speaker is not None:
@@ -277,7 +280,7 @@ class Hall:
                 self.service.metrics.dropped_s.labels("room ended").inc(hearing.dropped_s)
             if self.hearing is hearing:
                 self.hearing = None
-            self._notice()
+            self.notice()
 
     def _fail(self) -> None:
         self._failed_at = anyio.current_time()
@@ -305,7 +308,7 @@ class Hall:
         spoken = ORIGINAL if source is None else source
         offers = [original(spoken), *self._offers(spoken)]
         self.room.change(source=None if spoken == AUTO else spoken, languages=offers)
-        self._notice()
+        self.notice()
 
     def _offers(self, source: str) -> Sequence[Offer]:
         if not self.settings.languages:
@@ -337,7 +340,7 @@ class Hall:
 
     async def _translate(self, translation: Translation) -> None:
         await translation.run()
-        self._notice()
+        self.notice()
 
     @property
     def _deserted_at(self) -> float | None:
@@ -348,7 +351,7 @@ class Hall:
             return None
         return self._left_at + self.settings.linger_s
 
-    def _notice(self) -> None:
+    def notice(self) -> None:
         """Something has changed."""
         self.room.change(state=self._state())
         self.changed.set()
@@ -359,4 +362,6 @@ class Hall:
             return "ended"
         if self.speaker is None and self._local is None:
             return "waiting"
-        return "paused" if self.paused else "live"
+        if self.paused:
+            return "paused"
+        return "waiting" if self.hearing is None else "live"  # nobody is heard while models are loaded

@@ -7,7 +7,6 @@ this machine; each snapshot tells as `microphone` whether one speaks, and whethe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import anyio
 from attrs import define, field
 
 from pipeline.serve.room.figures import figures
+from pipeline.serve.room.hello import message, presented
 from pipeline.snapshot import GraphSnapshot, take
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
@@ -28,7 +28,6 @@ GRAPHS = "room "
 """What the names of a room's graphs begin with, among all of the server's."""
 
 SNAPSHOT_S = 0.5
-MESSAGE_LIMIT = 1000
 
 
 @define(eq=False)
@@ -57,7 +56,7 @@ class Operators:
         self._visits.cut()
 
     async def _admit(self, socket: Socket) -> None:
-        await self._hello(socket)
+        await presented(socket, self.hall.keys.may_watch, "operator", self.hall.service.limits.first_message_s)
         if self._here >= self.limit:
             raise Excluded("too_many_operators", f"{self.limit} operators watch this room already", LATER)
         socket.known()
@@ -67,21 +66,10 @@ class Operators:
         finally:
             self._here -= 1
 
-    async def _hello(self, socket: Socket) -> None:
-        if socket.foreign:
-            raise Excluded("foreign_origin", "another site has opened this: open the operator's link itself")
-        limit_s = self.hall.service.limits.first_message_s
-        with anyio.move_on_after(limit_s):
-            if not self.hall.keys.may_watch(_key(await socket.receive())):
-                message = "this is not the operator's key of this room: open the operator's link again"
-                raise Excluded("invalid_api_key", message)
-            return
-        raise Excluded("no_hello", f"no hello came within {limit_s:g} s")
-
     async def _obey(self, socket: Socket) -> None:
         """Pause the room's microphone when the operator says so; all else is passed over. Raises: SocketGone."""
         while True:
-            paused = _message("pause", await socket.receive()).get("paused")
+            paused = message("pause", await socket.receive()).get("paused")
             if isinstance(paused, bool):
                 self.hall.pause_microphone(paused)
 
@@ -120,20 +108,3 @@ class Operators:
 
 def _short(name: str) -> str:
     return name.removeprefix(GRAPHS)
-
-
-def _key(frame: str | bytes) -> str | None:
-    """The key in an operator's hello; None where there is none."""
-    key = _message("hello", frame).get("key")
-    return key if isinstance(key, str) else None
-
-
-def _message(kind: str, frame: str | bytes) -> Mapping[str, object]:
-    """What an operator says, if that is of this type; else nothing."""
-    if isinstance(frame, bytes) or len(frame) > MESSAGE_LIMIT:
-        return {}
-    try:
-        raw = json.loads(frame)
-    except (ValueError, RecursionError):
-        return {}
-    return raw if isinstance(raw, dict) and raw.get("type") == kind else {}

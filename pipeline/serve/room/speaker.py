@@ -60,6 +60,8 @@ class Speaker:
     say: Callable[[dict[str, object]], Awaitable[None]] | None = field(init=False, default=None)
     """Sends what the realtime protocol has no event for."""
     config: SessionConfig = field(init=False, factory=lambda: SessionConfig("auto"))
+    paused: bool = field(init=False, default=False)
+    """What it says itself; one that comes back in a pause says so before anything else."""
     _deaf: Intake = field(init=False, factory=Intake)
     """Where audio goes in a pause: nothing said then is kept."""
     _began: int = field(init=False, default=0)
@@ -162,6 +164,12 @@ class Speaker:
         self._backlog.append(payload)
         self._news.set()
 
+    def pause(self, paused: bool) -> None:
+        """It sends nothing meanwhile, and nothing is heard."""
+        self.paused = paused
+        if self.hall.speaker is self:
+            self.hall.notice()
+
     def figures(self, now: float) -> dict[str, object]:
         """What an operator is told of it."""
         assert self.session is not None
@@ -235,8 +243,7 @@ class Heeding:
             frame = await self._socket.receive()
             if (paused := _pause(frame)) is None:
                 return frame
-            if self._speaker.hall.speaker is self._speaker:
-                self._speaker.hall.pause(paused)
+            self._speaker.pause(paused)
 
     async def send(self, frame: str | bytes, timeout_s: float) -> None:
         await self._socket.send(frame, timeout_s)
