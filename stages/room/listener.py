@@ -30,13 +30,14 @@ FAULTS_LIMIT = 8
 class Piece:
     """Sound of an utterance, at most 400 ms of it, or (empty) its end; one object for all who hear it.
 
-    `sent` is called for each listener that has got it.
+    `sent` is called for each listener that has got it. `spoken_at`: when the last of its words was, if that is known.
     """
 
     language: str
     utterance: int
     data: bytes
     sent: Callable[[], None] | None = None
+    spoken_at: float | None = None
 
 
 @define
@@ -151,7 +152,7 @@ class Listener:
         for tag in self.wish.languages:
             if (frame := self._next_of(tag, now)) is not None:
                 return frame
-        return self._next_sound()
+        return self._next_sound(now)
 
     def _next_of(self, tag: str, now: float) -> str | None:
         told = self.board.progress.get(tag)
@@ -172,7 +173,7 @@ class Listener:
             return log.cleared()
         return None
 
-    def _next_sound(self) -> str | bytes | None:
+    def _next_sound(self, now: float) -> str | bytes | None:
         if self._cut:
             return self._end()
         if self.dropped_ms > self._told_ms:
@@ -186,10 +187,11 @@ class Listener:
                 return self._end()
             if piece.data:
                 self._open = belongs
-                return dump(VoiceEvent(piece.language, "begin", piece.utterance))
+                behind_ms = None if piece.spoken_at is None else max(0, round(1000 * (now - piece.spoken_at)))
+                return dump(VoiceEvent(piece.language, "begin", piece.utterance, behind_ms=behind_ms))
         if not piece.data:
             self._sound.popleft()
-            return self._end() if self._open == belongs else self._next_sound()
+            return self._end() if self._open == belongs else self._next_sound(now)
         return b"".join(self._together(belongs))
 
     def _together(self, belongs: tuple[str, int]) -> Iterator[bytes]:

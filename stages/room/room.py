@@ -108,14 +108,26 @@ class Room:
         if self.board.log(language).clear():
             self._ring(self._readers(language))
 
-    def sound(self, language: str, utterance: int, audio: Audio, sent: Callable[[], None] | None = None) -> None:
-        """Let those who want it hear `audio`, mono at 24 kHz; `sent` is called for each who gets its beginning."""
+    def sound(
+        self,
+        language: str,
+        utterance: int,
+        audio: Audio,
+        sent: Callable[[], None] | None = None,
+        spoken_at: float | None = None,
+    ) -> None:
+        """Let those who want it hear `audio`, mono at 24 kHz; `sent` is called for each who gets its beginning.
+
+        `spoken_at`: when the last of the words was spoken that it translates.
+        """
         hearers = self._hearers(language)
         if not hearers:
             return
         data = audio.samples.astype("<i2", copy=False).tobytes()
         for begin in range(0, len(data), FRAME_BYTES):
-            piece = Piece(language, utterance, data[begin : begin + FRAME_BYTES], None if begin else sent)
+            piece = Piece(
+                language, utterance, data[begin : begin + FRAME_BYTES], None if begin else sent, spoken_at
+            )
             for listener in hearers:
                 listener.hear(piece)
         self._ring(hearers)

@@ -191,6 +191,8 @@ class VoiceEvent:
     event: Literal["begin", "end", "dropped"]
     utterance: int | None = None
     ms: int | None = None
+    behind_ms: int | None = None
+    """Of a beginning: how long ago the last of these words was spoken."""
 
 
 @frozen

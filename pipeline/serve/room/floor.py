@@ -75,20 +75,21 @@ class Floor:
         now = anyio.current_time()
         if isinstance(item, Text):
             if self.room.publish(language, item, now) is not None and item.end_ms > item.start_ms:
-                self._measure(self.shown, item.end_ms, now)
+                self._measure(self.shown, self._spoken_at(item.end_ms))
         elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
             self.room.over(language)
         self.texts(language).put(item)
 
     def speak(self, language: str, audio: Audio, stretch: Stretch) -> None:
         """Let be heard what belongs to `stretch`."""
+        spoken_at = self._spoken_at(stretch.end_ms)
 
         def sent() -> None:
             if not stretch.measured:
                 stretch.measured = True
-                self._measure(self.heard, stretch.end_ms, anyio.current_time())
+                self._measure(self.heard, spoken_at)
 
-        self.room.sound(language, stretch.utterance, audio, None if stretch.measured else sent)
+        self.room.sound(language, stretch.utterance, audio, None if stretch.measured else sent, spoken_at)
 
     def numbered(self, text: Text, before: int) -> Text:
         """`text` of a graph that counts from 1, behind the `before` utterances that were there before it."""
@@ -98,7 +99,11 @@ class Floor:
     def lag(self, now: float) -> Mapping[str, Mapping[str, float | int | None]]:
         return {"shown": self.shown.summary(now), "heard": self.heard.summary(now)}
 
-    def _measure(self, lag: Lag, end_ms: int, now: float) -> None:
-        came = self.came_at(end_ms * SAMPLE_RATE_HZ // 1000)
-        if came is not None:
-            lag.add(now - came, now)
+    def _measure(self, lag: Lag, spoken_at: float | None) -> None:
+        if spoken_at is not None:
+            now = anyio.current_time()
+            lag.add(now - spoken_at, now)
+
+    def _spoken_at(self, ms: int) -> float | None:
+        """When what was said up to `ms` had come; None where that is not known (any more)."""
+        return self.came_at(ms * SAMPLE_RATE_HZ // 1000)

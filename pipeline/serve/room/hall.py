@@ -212,6 +212,7 @@ class Hall:
         self.notice()
         try:
             await self.service.engine.load(self._local_config)
+            self._local_intake()  # it is listened to from now on, even if it is silent at first
             with self.service.watched.running(f"{GRAPHS}speaker", execution):
                 await execution.run()
         finally:
