@@ -273,6 +273,30 @@ SEEN_AGAIN = """ms => {
 }"""
 
 
+def test_a_screen_that_may_be_kept_on_only_in_a_tap_is_kept_on_by_the_first(
+    browser: Browser, server: Rooms
+) -> None:
+    safari = """
+      window.locks = [];
+      navigator.wakeLock.request = async () => {
+        if (!navigator.userActivation.isActive) throw new DOMException("Permission was denied", "NotAllowedError");
+        window.locks.push({released: false});
+        return window.locks.at(-1);
+      };
+    """
+    with opened(browser, f"{server.url}/r/tap", script=safari) as page:
+        joined(page, server)
+        assert page.evaluate("() => window.locks.length") == 0
+        page.locator("#captions").click()
+        page.wait_for_function("() => window.locks.length === 1")
+        page.locator("#more").click()
+        page.locator("#more").click()
+        assert page.evaluate("() => window.locks.length") == 1
+        page.evaluate("() => { window.locks[0].released = true }")  # the page was hidden
+        page.locator("#more").click()
+        page.wait_for_function("() => window.locks.length === 2")
+
+
 def test_states_and_preparations_are_told(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/thirteen") as page:
         peer = joined(page, server, state="waiting")
@@ -285,7 +309,13 @@ def test_states_and_preparations_are_told(browser: Browser, server: Rooms) -> No
         peer.say({"type": "ready", "language": "en-us"}, room(state="paused"))
         expect(page.locator("#status")).to_have_text("")
         expect(page.locator("#state")).to_have_text("Paused")
+        expect(page.locator("#welcome")).to_have_text("The speaker has paused. It goes on here by itself.")
+        peer.say(caption(1, "One.", "en-us"))
+        expect(page.locator("#empty")).to_be_hidden()
+        peer.say(room(state="live"), room(state="paused"))
+        expect(page.locator("#status")).to_have_text("The speaker has paused. It goes on here by itself.")
         peer.say(room(state="ended"))
+        expect(page.locator("#status")).to_have_text("")
         expect(page.locator("#state")).to_have_text("Ended")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,10 +123,10 @@ def voice_of(page: Page) -> dict[str, Any]:
     return found
 
 
-def speak(peer: Peer, ms: int, utterance: int = 1) -> None:
+def speak(peer: Peer, ms: int, utterance: int = 1, **begin: Any) -> None:
     tone = (8000 * np.sin(np.arange(ms * 24) * 0.1)).astype("<i2").tobytes()
     event = {"type": "voice", "language": "pt-br", "utterance": utterance}
-    peer.say({**event, "event": "begin"})
+    peer.say({**event, "event": "begin", **begin})
     peer.say(*(tone[at : at + 9600] for at in range(0, len(tone), 9600)))
     peer.say({**event, "event": "end"})
 
@@ -175,3 +176,62 @@ def test_a_language_without_a_voice_says_so(browser: Browser, server: Rooms) -> 
         page.locator("#language").select_option("pt-br")
         assert peer.wait_for("choose")["voice"] is None
         expect(page.locator("#voice")).to_have_attribute("aria-disabled", "false")
+
+
+def test_how_late_the_voice_is_is_said_where_it_is_late(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/late", locale="pt-BR") as page:
+        peer = joined(page, server)
+        page.locator("#voice").click()
+        expect(page.locator("#status")).to_have_text("A voz começa na próxima frase.")
+        assert peer.wait_for("choose")["voice"] == "pt-br"
+        speak(peer, 300, 1, behind_ms=900)
+        page.wait_for_function("() => window.dragoman.voice.playedMs >= 299")
+        late = page.locator("#late")
+        expect(late).to_be_hidden()
+        speak(peer, 3000, 2, behind_ms=9100)
+        expect(late).to_have_text("9 s de atraso")
+        speak(peer, 100, 3, behind_ms=2000)  # three seconds that are still to be heard come before it
+        expect(late).to_have_text("5 s de atraso")
+        page.wait_for_function("() => window.dragoman.voice.playedMs >= 3399")
+        speak(peer, 100, 4, behind_ms=2000)
+        expect(late).to_be_hidden()
+        speak(peer, 100, 5)  # how late, the room does not know
+        expect(late).to_be_hidden()
+        speak(peer, 100, 6, behind_ms=30_000)
+        expect(late).to_have_text("30 s de atraso")
+        page.locator("#voice").click()
+        expect(late).to_be_hidden()
+
+
+KEEP = """
+const Real = window.AudioContext;
+window.contexts = [];
+window.AudioContext = class extends Real { constructor(...all) { super(...all); window.contexts.push(this); } };
+"""
+
+
+def test_a_voice_that_the_phone_has_put_to_sleep_is_woken_by_a_tap(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/asleep", locale="pt-BR", script=KEEP) as page:
+        peer = joined(page, server)
+        page.locator("#voice").click()
+        assert peer.wait_for("choose")["voice"] == "pt-br"
+        speak(peer, 300)
+        page.wait_for_function("() => window.dragoman.voice.playedMs >= 299")
+        page.evaluate("() => window.contexts[0].suspend()")
+        speak(peer, 500, 2)
+        page.wait_for_function("() => window.dragoman.voice.heldMs > 0 || window.dragoman.voice.sounding")
+        page.evaluate(
+            "now => { const real = performance.now.bind(performance); performance.now = () => real() + now }", 3000
+        )
+        speak(peer, 700, 3)
+        expect(page.locator("#status")).to_have_text("Toque para ouvir a voz de novo")
+        assert voice_of(page)["asleep"]
+        page.locator("#captions").click()
+        expect(page.locator("#status")).to_have_text(re.compile("Fala omitida"))
+        speak(peer, 400, 4)
+        page.wait_for_function("() => window.dragoman.voice.playedMs >= 399")
+        found = voice_of(page)
+        assert not found["asleep"]
+        assert 700 <= found["droppedMs"] <= 1200  # all that came while it slept, and nothing else
+        page.wait_for_function("() => window.contexts[0].state === 'closed'")
+        assert page.evaluate("() => window.contexts.length") == 2

@@ -30,7 +30,8 @@ FAULTS_LIMIT = 8
 class Piece:
     """Sound of an utterance, at most 400 ms of it, or (empty) its end; one object for all who hear it.
 
-    `sent` is called for each listener that has got it. `spoken_at`: when the last of its words was, if that is known.
+    `sent` is called for each listener that has got it. `spoken_at`: when the last of the words was that it
+    translates, if that is known.
     """
 
     language: str

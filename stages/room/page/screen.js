@@ -2,13 +2,20 @@
 
 const IDLE_MS = 4000;
 
-/** Keep the screen on, where the browser lets us; to be asked for anew whenever the page is seen again. */
-export async function stayAwake() {
-  try {
-    await navigator.wakeLock?.request("screen");
-  } catch {
-    // on low battery it refuses
-  }
+/** Keep the screen on, where the browser lets us. Safari does so only in a tap, and all let go when the page is hidden. */
+export function stayAwake() {
+  let lock = null;
+  const ask = async () => {
+    if (document.visibilityState !== "visible" || (lock && !lock.released)) return;
+    try {
+      lock = (await navigator.wakeLock?.request("screen")) ?? null;
+    } catch {
+      lock = null; // not in a tap, or on low battery: the next one asks again
+    }
+  };
+  document.addEventListener("visibilitychange", ask);
+  for (const kind of ["click", "keydown"]) addEventListener(kind, ask, { passive: true });
+  ask();
 }
 
 export async function toggleFull() {

@@ -62,6 +62,11 @@ export class Voice {
     return (1000 * this.#heldFrames) / RATE_HZ;
   }
 
+  /** How much is to be heard before what comes next: held, or under way. */
+  get aheadMs() {
+    return this.heldMs + 1000 * Math.max(0, (this.#run?.until ?? 0) - this.#context.currentTime);
+  }
+
   get cushionMs() {
     return Math.round(1000 * this.#cushion);
   }
