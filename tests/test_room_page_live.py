@@ -164,7 +164,6 @@ def test_the_microphone_goes_to_who_asks_last(browser: Browser, echo: House) -> 
 
 def test_who_may_not_is_told(browser: Browser, echo: House) -> None:
     with opened(browser, f"{echo.listeners}/speak?key=wrong") as page:
-        page.locator("#talk").click()
         expect(page.locator("#notices")).to_contain_text("This is not the speaker's link")
     with opened(browser, echo.speaker.replace("/speak?", "/watch?")) as page:
         expect(page.locator("#notices")).to_contain_text("This is not the operator's link")

@@ -18,12 +18,17 @@ CREATED = {"type": "session.created", "session": {"id": "s", "mode": "fast", "so
 APPEND = "input_audio_buffer.append"
 
 
-def arrived(server: Rooms, **changes: Any) -> None:
-    """The page has asked what the room is."""
-    peek = server.peer()
-    assert peek.path.endswith("/listen-socket")
-    assert peek.hear()["languages"] == []
-    peek.say(room(state="waiting", **changes))
+def arrived(server: Rooms, key: str = "k", **changes: Any) -> Peer:
+    """The page has shown its key, and knows what the room is."""
+    waits = server.peer()
+    assert waits.path.endswith("/meet-socket")
+    assert waits.hear() == {"type": "hello", "key": key}
+    waits.say(room(**{"state": "waiting", **changes}), status(3))
+    return waits
+
+
+def status(listeners: int, **languages: int) -> dict[str, Any]:
+    return {"type": "room.status", "state": "waiting", "listeners": listeners, "by_language": languages}
 
 
 def started(page: Page, server: Rooms) -> Peer:
@@ -46,7 +51,7 @@ def error(code: str, message: str = "no") -> dict[str, Any]:
 
 def test_nothing_is_sent_before_the_session_is_open_and_then_all_is(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/one/speak?key=k-1") as page:
-        arrived(server, title="Sunday")
+        arrived(server, "k-1", title="Sunday")
         expect(page.locator("#title")).to_have_text("Sunday")
         page.locator("#talk").click()
         peer = server.peer()
@@ -128,9 +133,9 @@ def test_a_pause_outlives_the_connection(browser: Browser, server: Rooms) -> Non
         peer.wait_for("room.pause")
         peer.cut()
         peer = server.peer()
+        assert peer.hear() == {"type": "room.pause", "paused": True}  # at once: nobody is to see "live" meanwhile
         assert peer.hear()["type"] == "session.update"
         peer.say(CREATED)
-        assert peer.hear() == {"type": "room.pause", "paused": True}
         expect(page.locator("#state")).to_have_text("Paused")
         page.wait_for_timeout(300)
         assert peer.heard.empty()
@@ -173,8 +178,20 @@ def test_what_is_understood_and_who_listens_is_shown(browser: Browser, server: R
 # --- what may go wrong
 
 
-def test_a_wrong_key_says_what_to_do_and_is_not_tried_again(browser: Browser, server: Rooms) -> None:
+def test_a_wrong_key_is_told_at_once_and_is_not_tried_again(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/six/speak?key=wrong") as page:
+        peer = server.peer()
+        assert peer.hear()["key"] == "wrong"
+        peer.say({"type": "error", "code": "invalid_api_key", "message": "no"})
+        peer.close(1008)
+        expect(page.locator("#notices")).to_contain_text("This is not the speaker's link")
+        expect(page.locator("#state")).to_have_text("Refused")
+        expect(page.locator("#talk")).to_be_disabled()
+        expect(page.locator("#number")).to_have_text("–")
+
+
+def test_a_key_that_has_become_wrong_is_told_when_the_talk_begins(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/six/speak?key=k") as page:
         arrived(server)
         page.locator("#talk").click()
         peer = server.peer()
@@ -182,7 +199,32 @@ def test_a_wrong_key_says_what_to_do_and_is_not_tried_again(browser: Browser, se
         peer.say(error("invalid_api_key"))
         peer.close(1008)
         expect(page.locator("#notices")).to_contain_text("This is not the speaker's link")
-        expect(page.locator("#state")).to_have_text("Refused")
+        expect(page.locator("#talk")).to_be_disabled()
+
+
+def test_who_waits_sees_who_listens_and_who_speaks(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/wait/speak?key=k") as page:
+        expect(page.locator("#number")).to_have_text("–")  # nobody has told yet
+        waits = arrived(server)
+        expect(page.locator("#number")).to_have_text("3")
+        waits.say(status(4, **{"pt-br": 4}), room(state="live"))
+        expect(page.locator("#by-language")).to_have_text("Português (Brasil) 4")
+        expect(page.locator("#notices")).to_contain_text("Somebody is speaking in this room now")
+        waits.say(room(state="waiting"))
+        expect(page.locator("#notices .notice")).to_have_count(0)
+        waits.cut()
+        waits = arrived(server)  # it comes back by itself
+        expect(page.locator("#number")).to_have_text("3")
+        page.locator("#talk").click()
+        peer = server.peer()
+        assert peer.path.endswith("/speak-socket")
+        peer.say(CREATED)
+        expect(page.locator("#number")).to_have_text("–")
+        peer.say(status(5))
+        expect(page.locator("#number")).to_have_text("5")
+        page.locator("#stop").click()
+        arrived(server)
+        expect(page.locator("#number")).to_have_text("3")
 
 
 def test_a_room_that_is_not_ready_is_waited_for(browser: Browser, server: Rooms) -> None:
@@ -198,6 +240,7 @@ def test_a_room_that_is_not_ready_is_waited_for(browser: Browser, server: Rooms)
         )
         page.locator("#stop").click()
         expect(page.locator("#state")).to_have_text("Stopped")
+        arrived(server)
         page.locator("#talk").click()
         peer = server.peer()
         peer.hear()
@@ -222,6 +265,7 @@ def test_who_is_taken_over_stops_and_stays_away(browser: Browser, server: Rooms)
         expect(page.locator("#state")).to_have_text("Taken over")
         expect(page.locator("#notices")).to_contain_text("Somebody else speaks now")
         expect(page.locator("#talk")).to_have_text("Start speaking")
+        arrived(server)
         page.locator("#talk").click()
         assert server.peer().hear()["type"] == "session.update"
 
@@ -271,6 +315,36 @@ def test_a_microphone_that_goes_is_missed(browser: Browser, server: Rooms) -> No
         while not peer.heard.empty():
             peer.hear()
         peer.wait_for(APPEND)
+
+
+def test_a_microphone_that_gives_nothing_is_missed(browser: Browser, server: Rooms) -> None:
+    keep = """
+      const Real = window.AudioContext;
+      window.AudioContext = class extends Real { constructor(...all) { super(...all); window.context = this; } };
+    """
+    with opened(browser, f"{server.url}/r/still/speak?key=k", script=keep) as page:
+        peer = started(page, server)
+        peer.wait_for(APPEND)
+        page.evaluate("() => window.context.suspend()")  # as a phone does when somebody calls
+        expect(page.locator("#notices")).to_contain_text("No sound comes from the microphone")
+        page.locator("#notices .notice").click()
+        expect(page.locator("#notices .notice")).to_have_count(0)
+        while not peer.heard.empty():
+            peer.hear()
+        peer.wait_for(APPEND)
+
+
+def test_a_microphone_that_the_system_mutes_is_told_until_it_is_back(browser: Browser, server: Rooms) -> None:
+    keep = (
+        "const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);"
+        "navigator.mediaDevices.getUserMedia = async wish => (window.stream = await get(wish))"
+    )
+    with opened(browser, f"{server.url}/r/muted/speak?key=k", script=keep) as page:
+        started(page, server).wait_for(APPEND)
+        page.evaluate("() => window.stream.getAudioTracks()[0].dispatchEvent(new Event('mute'))")
+        expect(page.locator("#notices")).to_contain_text("The microphone was muted")
+        page.evaluate("() => window.stream.getAudioTracks()[0].dispatchEvent(new Event('unmute'))")
+        expect(page.locator("#notices .notice")).to_have_count(0)
 
 
 # --- the parts

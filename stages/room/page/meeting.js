@@ -1,6 +1,6 @@
-/** What a speaker has to know of a room beforehand: what it is called, and which languages there are. */
+/** What a speaker sees of a room before speaking: whether the key is right, what the room is called, who listens. */
 
-import { roomPath } from "/room-assets/socket.js";
+import { Link, roomPath } from "/room-assets/socket.js";
 
 /** The tag for a language that is found out by listening. */
 export const AUTO = "auto";
@@ -11,25 +11,25 @@ export const LANGUAGES = [
   ["hi-in", "हिन्दी"], ["ja-jp", "日本語"], ["ko-kr", "한국어"], ["zh-cn", "中文"],
 ];
 
-/** Ask once, as a listener would; `met(room)` gets what the room says of itself. Without an answer there is none. */
-export function meet(met) {
-  const url = new URL(`${roomPath()}/listen-socket`, location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.search = "";
-  const socket = new WebSocket(url);
-  socket.onopen = () => socket.send(JSON.stringify({ type: "hello", languages: [], voice: null }));
-  socket.onmessage = ({ data }) => {
-    const room = parsed(data);
-    if (room?.type !== "room") return;
-    socket.close(1000);
-    met(room);
-  };
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+/**
+ * A link to the room that shows `key`; it is for while nobody speaks here.
+ *
+ * `on.room(room)` and `on.status(status)` whenever they change, `on.away()` when they are not known any more,
+ * `on.refused(state, fault)` with `refused` or `missing` and what the room said.
+ */
+export function meeting(key, on) {
+  let fault = null;
+  const link = new Link(`${roomPath()}/meet-socket`, {
+    open: () => link.send({ type: "hello", key }),
+    message(message) {
+      if (message.type === "room") on.room(message);
+      else if (message.type === "room.status") on.status(message);
+      else if (message.type === "error") fault = message;
+    },
+    state(state) {
+      if (state === "refused" || state === "missing") on.refused(state, fault);
+      else if (state !== "open") on.away();
+    },
+  });
+  return link;
 }

@@ -15,13 +15,11 @@ export class Microphone {
   #context = null;
   #node = null;
   #paused = true;
-  #onblock;
-  #onlost;
+  #on;
 
-  /** `onblock({pcm, peak, rms})`, never while paused; `onlost(muted)` when the device has gone, or the system mutes it. */
-  constructor(onblock, onlost) {
-    this.#onblock = onblock;
-    this.#onlost = onlost;
+  /** `on.block({pcm, peak, rms})`, never while paused; `on.gone()` when the device has; `on.muted(muted)` by the system. */
+  constructor(on) {
+    this.#on = on;
   }
 
   get isOpen() {
@@ -52,8 +50,9 @@ export class Microphone {
     this.#stream = stream;
     const [track] = stream.getAudioTracks();
     track.enabled = !this.#paused;
-    track.onended = () => this.#stream === stream && this.#onlost(false);
-    track.onmute = () => this.#stream === stream && !this.#paused && this.#onlost(true);
+    track.onended = () => this.#stream === stream && this.#on.gone();
+    track.onmute = () => this.#stream === stream && !this.#paused && this.#on.muted(true);
+    track.onunmute = () => this.#stream === stream && this.#on.muted(false);
     try {
       await this.#listen(stream);
     } catch (error) {
@@ -80,7 +79,7 @@ export class Microphone {
       numberOfInputs: 1, numberOfOutputs: 1, outputChannelCount: [1], channelCount: 1, channelCountMode: "explicit",
     }));
     node.port.onmessage = ({ data }) => {
-      if (!this.#paused && this.#node === node) this.#onblock(data);
+      if (!this.#paused && this.#node === node) this.#on.block(data);
     };
     source.connect(node);
     node.connect(context.destination); // silent: it only keeps the node at work
@@ -95,9 +94,10 @@ export class Microphone {
     if (!paused) this.wake();
   }
 
-  /** After a phone call, or a sleep. */
+  /** After a phone call, or a sleep: in a tap, if it will not go on by itself. */
   wake() {
-    if (this.#context && this.#context.state !== "running" && this.#context.state !== "closed") this.#context.resume();
+    const context = this.#context;
+    if (context && context.state !== "running") context.resume().catch(() => {}); // nothing comes then: that is noticed
   }
 
   close() {

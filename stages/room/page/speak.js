@@ -1,47 +1,50 @@
 /** The speaker's page: a microphone, a session of the realtime protocol, and what comes of it. */
 
+import { Attendance } from "/room-assets/attendance.js";
+import { Desk } from "/room-assets/desk.js";
+import { Level } from "/room-assets/level.js";
+import { AUTO, LANGUAGES, meeting } from "/room-assets/meeting.js";
 import { Memory } from "/room-assets/memory.js";
-import { Microphone } from "/room-assets/microphone.js";
-import { AUTO, LANGUAGES, meet } from "/room-assets/meeting.js";
 import { Notices } from "/room-assets/notices.js";
 import { BLOCK_MS, Outgoing } from "/room-assets/outgoing.js";
 import { stayAwake } from "/room-assets/screen.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
+import { BUTTONS, LOADING, NOTICES, SENTENCES, START, STATES } from "/room-assets/speaker-words.js";
 import { Transcript } from "/room-assets/transcript.js";
 import { bestOf } from "/room-assets/words.js";
 
-const QUIET_DB = -55;
-const QUIET_BLOCKS = 70;
-const LOUD = 0.985;
-const TOO_LOUD = 15; // of a count that a block too loud raises by 3, and any other lowers by 1
-const FLOOR_DB = -60;
 const ALIVE_MS = 45_000;
-const HERE = /^(localhost|127\.|\[::1\])/;
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
 const memory = new Memory(`${decodeURIComponent(roomPath().slice(3))}/speak`);
-
-/** `phase`: idle, starting, live, paused, stopped, refused or taken. `link` and `listeners` as told of late. */
-const talk = { phase: "idle", link: "closed", code: 0, listeners: null, language: memory.get("language", ""), quiet: 0, loud: 0, fault: null, loading: false, gone: false };
 const keys = matchMedia("(hover: hover) and (pointer: fine)"); // a phone has no space bar
 const names = new Map(LANGUAGES);
+
+/** `phase`: idle, starting, live, paused, stopped, refused, barred or taken. `link` and `code` as told of late. */
+const talk = { phase: "idle", link: "closed", code: 0, language: memory.get("language", ""), fault: null, created: false, loading: false };
 
 const link = new Link(`${roomPath()}/speak-socket`, {
   open: introduce,
   message: (message) => Object.hasOwn(takes, message.type) && takes[message.type](message),
-  again: () => talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting",
+  again: () => isOn(),
   state(state, code) {
     Object.assign(talk, { link: state, code });
-    if (state !== "open") outgoing.open = false;
-    if (state === "refused" || state === "missing") refuse(state);
+    if (state !== "open") {
+      outgoing.open = talk.created = false;
+      attendance.show();
+    }
+    if (state === "refused" || state === "missing") refuse(state, talk.fault);
     show();
   },
 });
+const room = meeting(key, { room: met, status: (status) => attendance.show(status), away: () => attendance.show(), refused: refuse });
 const outgoing = new Outgoing(link);
-const microphone = new Microphone(take, lost);
 const notices = new Notices(at("notices"));
 const transcript = new Transcript(at("transcript"));
+const level = new Level(at("meter"));
+const desk = new Desk(memory, notices, { block: take, gone: () => level.rest() });
+const attendance = new Attendance(names, new URL(roomPath(), location.href).href);
 
 window.dragoman = {
   get phase() {
@@ -51,32 +54,35 @@ window.dragoman = {
     return { sentMs: outgoing.sentMs, droppedMs: outgoing.droppedMs, heldMs: outgoing.heldMs };
   },
   get contextRate() {
-    return microphone.contextRate;
+    return desk.contextRate;
   },
   blocks: 0,
 };
 
+function isOn() {
+  return talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting";
+}
+
 // --- the session
 
-/** The first message says who speaks, and in which language. */
+/** The first message says who speaks, and in which language; a pause is told even before, so that nobody sees "live". */
 function introduce() {
   const session = { mode: "fast", source_language: talk.language, output_modalities: ["text"] };
+  if (talk.phase === "paused") link.send({ type: "room.pause", paused: true });
   link.send({ type: "session.update", session, auth: { api_key: key } });
 }
 
 const takes = {
   "session.starting"() {
     talk.loading = true;
-    if (talk.phase !== "starting") notices.show("link", "warn", "Connected again", LOADING);
+    if (talk.phase !== "starting") notices.show("link", "warn", ...NOTICES.loading);
     show();
   },
 
   "session.created"() {
-    Object.assign(talk, { fault: null, loading: false });
+    Object.assign(talk, { fault: null, loading: false, created: true });
     if (talk.phase === "starting") talk.phase = "live";
-    if (talk.phase === "paused") link.send({ type: "room.pause", paused: true });
-    outgoing.open = talk.phase === "live";
-    if (talk.phase === "live") microphone.pause(false);
+    if (talk.phase === "live") listen();
     notices.drop("link");
     show();
   },
@@ -94,9 +100,7 @@ const takes = {
   },
 
   "room.status"(status) {
-    talk.listeners = status;
-    if (status.link && HERE.test(location.hostname)) at("link").value = status.link; // what this page goes by is for this machine
-    showListeners();
+    attendance.show(status);
   },
 
   error({ error }) {
@@ -112,129 +116,85 @@ function tongue() {
   return talk.language === AUTO ? "" : talk.language;
 }
 
-function refuse(state) {
-  end("refused");
-  if (state === "missing") return notices.show("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
-  if (/_api_key$/.test(talk.fault?.code ?? "") || !key) return wrongKey();
-  notices.show("link", "bad", "The room refused to open", talk.fault?.message || "Ask whoever runs the server to look at its log.");
+/** The room does not let this page in. With another key than the room's, nothing will change that. */
+function refuse(state, fault) {
+  const wrong = !key || /_api_key$/.test(fault?.code ?? "");
+  end(wrong ? "barred" : "refused");
+  const [title, help] = state === "missing" ? NOTICES.missing : wrong ? NOTICES[key ? "wrongKey" : "noKey"] : NOTICES.refused;
+  notices.show("link", "bad", title, (!wrong && state !== "missing" && fault?.message) || help);
 }
-
-function wrongKey() {
-  notices.show(
-    "link", "bad", "This is not the speaker's link",
-    key
-      ? "The key in this address is not the one of this room. Open the speaker's link as it was printed when the server started, or ask the hosts for it."
-      : "The address lacks its key (?key=…). Open the speaker's link as it was printed when the server started, or ask the hosts for it.",
-  );
-}
-
-// --- the microphone
 
 function take({ pcm, peak, rms }) {
   if (talk.phase !== "live") return;
   window.dragoman.blocks += 1;
   outgoing.put(pcm);
-  const db = Math.max(FLOOR_DB, 20 * Math.log10(rms + 1e-9));
-  talk.quiet = db < QUIET_DB ? talk.quiet + 1 : 0;
-  talk.loud = peak > LOUD ? Math.min(3 * TOO_LOUD, talk.loud + 3) : Math.max(0, talk.loud - 1);
-  showLevel(db, peak);
+  level.take({ peak, rms });
   showHint();
 }
 
-function lost(muted) {
-  if (muted) {
-    notices.show("microphone", "warn", "The microphone was muted", "By its own switch, or by the system. Switch it on again to go on.");
-    return;
-  }
-  microphone.close();
-  notices.show("microphone", "bad", "The microphone has gone", "Plug it in again, or choose another one. You go on as soon as it is there.");
-  talk.gone = true;
-  showLevel(FLOOR_DB, 0);
-}
-
-/** Open the microphone; whether it is there now. */
-async function open() {
-  try {
-    await microphone.open(memory.get("device", ""));
-  } catch (error) {
-    notices.show("microphone", "bad", error.title ?? "The microphone cannot be opened", error.help ?? String(error.message));
-    return false;
-  }
-  notices.drop("microphone");
-  talk.gone = false;
-  await listDevices();
-  return true;
-}
-
-async function listDevices() {
-  const devices = await Microphone.all();
-  const chooser = at("device");
-  at("device-row").hidden = devices.length < 2;
-  chooser.replaceChildren(...devices.map(({ id, name }) => new Option(name, id)));
-  chooser.value = microphone.device;
-}
-
-navigator.mediaDevices?.addEventListener?.("devicechange", async () => {
-  if (talk.gone && (talk.phase === "live" || talk.phase === "paused")) await open().then(resume);
-  else if (microphone.isOpen) listDevices();
-});
-
-function resume() {
-  microphone.pause(talk.phase !== "live" || !outgoing.open);
+/** Let what is said go out, as soon as the session is open. */
+function listen() {
+  outgoing.open = talk.created;
+  desk.pause(false);
 }
 
 // --- what the speaker does
 
 async function start() {
+  room.stop();
   Object.assign(talk, { phase: "starting", fault: null, loading: false });
   notices.drop();
+  stayAwakeOnce();
   show();
-  if (!(await open())) {
-    talk.phase = "idle";
-    return show();
+  if (!(await desk.open())) {
+    if (talk.phase === "starting") end("idle");
+    return;
   }
-  if (talk.phase !== "starting") return;
-  stayAwake();
-  link.start();
+  if (talk.phase === "starting") link.start();
+}
+
+let awake = false;
+function stayAwakeOnce() {
+  if (!awake) stayAwake();
+  awake = true;
 }
 
 function pause() {
   talk.phase = "paused";
-  microphone.pause(true);
+  desk.pause(true);
   outgoing.clear();
   outgoing.open = false;
   link.send({ type: "room.pause", paused: true });
-  showLevel(FLOOR_DB, 0);
-  showHint();
+  level.rest();
   show();
 }
 
 async function carryOn() {
-  if (!microphone.isOpen && !(await open())) return;
+  if (!desk.isOpen && !(await desk.open())) return;
   talk.phase = "live";
-  talk.quiet = 0;
-  microphone.pause(false);
-  if (link.send({ type: "room.pause", paused: false })) outgoing.open = true;
+  link.send({ type: "room.pause", paused: false });
+  listen();
   show();
 }
 
 /** Stop, whatever the reason: the microphone is closed, nothing is sent. */
 function end(phase) {
   talk.phase = phase;
-  microphone.close();
+  desk.close();
   outgoing.clear();
   outgoing.open = false;
-  if (phase !== "refused") link.stop();
-  talk.listeners = null;
-  showLevel(FLOOR_DB, 0);
-  showHint();
-  showListeners();
-  if (phase === "taken") notices.show("link", "warn", "Somebody else speaks now", "This room's speaker link was used on another device, and speaking went over to it. Start again to take it back.");
+  level.rest();
+  attendance.show();
+  if (phase === "taken") notices.show("link", "warn", ...NOTICES.taken);
+  if (phase !== "refused" && phase !== "barred") {
+    link.stop();
+    room.start();
+  }
   show();
 }
 
-const DOES = { idle: start, stopped: start, taken: start, refused: start, starting: () => {}, live: pause, paused: carryOn };
-at("talk").addEventListener("click", () => DOES[talk.phase]());
+const DOES = { idle: start, stopped: start, taken: start, refused: start, live: pause, paused: carryOn };
+at("talk").addEventListener("click", () => DOES[talk.phase]?.());
 at("stop").addEventListener("click", () => {
   end("stopped");
   at("talk").focus();
@@ -254,31 +214,8 @@ at("language").addEventListener("change", (event) => {
   link.send({ type: "session.update", session: { source_language: talk.language } });
 });
 
-at("device").addEventListener("change", async (event) => {
-  memory.set("device", event.target.value);
-  if (await open()) resume();
-});
-
-at("copy").addEventListener("click", async () => {
-  const place = at("link");
-  try {
-    await navigator.clipboard.writeText(place.value);
-  } catch {
-    place.select();
-    document.execCommand("copy");
-  }
-  at("copy").textContent = "Copied";
-  setTimeout(() => (at("copy").textContent = "Copy"), 2000);
-});
-
 addEventListener("beforeunload", (event) => {
   if (talk.phase === "live") event.preventDefault();
-});
-
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState !== "visible") return;
-  if (talk.phase === "live") microphone.wake();
-  if (talk.phase === "live" || talk.phase === "paused") stayAwake();
 });
 
 /** A session that says nothing for long is ended by the server: a paused one says that it is there. */
@@ -286,32 +223,19 @@ setInterval(() => talk.phase === "paused" && link.send({ type: "room.pause", pau
 
 // --- what is shown
 
-const SENTENCES = {
-  idle: "Your words become captions, and voices, in the languages of those who listen.",
-  starting: "Opening the room…",
-  live: "You are live. Speak as you would to people in the room.",
-  paused: "Paused. Nothing leaves this device.",
-  stopped: "You have stopped. The microphone is off.",
-  refused: "The room is not open to this page.",
-  taken: "The microphone is off.",
-};
-const LOADING = "Getting ready: the models are being loaded. That may take a minute.";
-const BUTTONS = { live: "Pause", paused: "Go on", starting: "One moment…" };
-const STATES = { idle: "Not started", starting: "Connecting…", live: "Live", paused: "Paused", stopped: "Stopped", refused: "Refused", taken: "Taken over" };
-
 function show() {
   const { phase } = talk;
-  const open = phase === "live" || phase === "paused" || phase === "starting";
-  const adrift = open && talk.link === "reconnecting";
+  const adrift = isOn() && talk.link === "reconnecting";
+  const shown = phase === "barred" ? "refused" : phase;
   const pill = at("state");
-  pill.dataset.state = adrift ? "reconnecting" : phase;
-  say(pill, adrift ? "Reconnecting…" : STATES[phase]);
+  pill.dataset.state = adrift ? "reconnecting" : shown;
+  say(pill, adrift ? "Reconnecting…" : STATES[shown]);
   const button = at("talk");
   button.dataset.does = phase === "live" ? "pause" : "start";
-  button.disabled = phase === "starting" || !key;
-  say(at("talk-word"), BUTTONS[phase] ?? "Start speaking");
-  say(at("sentence"), phase === "starting" && talk.loading ? LOADING : SENTENCES[phase]);
-  at("stop").hidden = !open;
+  button.disabled = phase === "starting" || phase === "barred";
+  say(at("talk-word"), BUTTONS[phase] ?? START);
+  say(at("sentence"), phase === "starting" && talk.loading ? LOADING : SENTENCES[shown]);
+  at("stop").hidden = !isOn();
   at("device").disabled = phase === "starting";
   if (adrift) lostLink();
   showHint();
@@ -327,44 +251,19 @@ function say(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }
 
-function showLevel(db, peak) {
-  const level = (db - FLOOR_DB) / -FLOOR_DB;
-  document.documentElement.style.setProperty("--level", level.toFixed(3));
-  const meter = at("meter");
-  meter.setAttribute("aria-valuenow", String(Math.round(db)));
-  meter.setAttribute("aria-valuetext", db <= FLOOR_DB ? "silent" : `${Math.round(db)} decibels`);
-  meter.dataset.loud = String(peak > LOUD);
-}
-
 /** What is worth knowing now, the gravest first. */
 function showHint() {
-  const lostS = (outgoing.droppedMs / 1000).toFixed(1);
-  const behind = outgoing.heldMs > 3 * BLOCK_MS;
-  let text = "";
-  if (talk.phase === "live" && behind) text = `The network is slow: ${(outgoing.heldMs / 1000).toFixed(1)} s wait here.`;
-  else if (talk.phase === "live" && talk.quiet > QUIET_BLOCKS) text = "Hardly anything is heard. Is it the right microphone, and switched on?";
-  else if (talk.phase === "live" && talk.loud > TOO_LOUD) text = "Too loud: go a little away from the microphone.";
-  const warns = text !== "";
-  if (outgoing.droppedMs > 0) text = `${text} ${lostS} s could not be sent.`.trim();
-  else if (!text && keys.matches && talk.phase === "live") text = "Space pauses.";
-  else if (!text && keys.matches && talk.phase === "paused") text = "Space goes on.";
-  at("hint").classList.toggle("warn", warns);
-  say(at("hint"), text);
+  const live = talk.phase === "live";
+  const behind = live && outgoing.heldMs > 3 * BLOCK_MS;
+  const warning = behind ? `The network is slow: ${seconds(outgoing.heldMs)} wait here.` : live ? level.advice : "";
+  const lost = outgoing.droppedMs > 0 ? `${seconds(outgoing.droppedMs)} could not be sent.` : "";
+  const space = keys.matches ? { live: "Space pauses.", paused: "Space goes on." }[talk.phase] : "";
+  at("hint").classList.toggle("warn", warning !== "");
+  say(at("hint"), `${warning} ${lost}`.trim() || space || "");
 }
 
-function showListeners() {
-  const { listeners = 0, by_language: languages = {} } = talk.listeners ?? {};
-  say(at("number"), String(Number(listeners) || 0));
-  const chips = Object.entries(languages)
-    .sort((one, other) => other[1] - one[1])
-    .map(([tag, count]) => {
-      const chip = document.createElement("li");
-      const number = document.createElement("b");
-      number.textContent = String(count);
-      chip.append(tag === AUTO ? "Original" : (names.get(tag) ?? tag), " ", number);
-      return chip;
-    });
-  at("by-language").replaceChildren(...chips);
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
 
 function listLanguages() {
@@ -374,16 +273,17 @@ function listLanguages() {
   chooser.value = talk.language;
 }
 
-function met(room) {
-  document.title = at("title").textContent = room.title || "Speak";
-  for (const { tag, name } of room.languages ?? []) if (tag !== AUTO) names.set(tag, name);
-  if (!memory.get("language", "") && names.has(room.source)) talk.language = room.source;
+/** The room says what it is, while nobody speaks here. */
+function met(message) {
+  document.title = at("title").textContent = message.title || "Speak";
+  for (const { tag, name } of message.languages ?? []) if (tag !== AUTO) names.set(tag, name);
+  if (!memory.get("language", "") && names.has(message.source)) talk.language = message.source;
   listLanguages();
-  if (room.state === "live" && talk.phase === "idle") notices.show("link", "warn", "Somebody is speaking in this room now", "If you start, speaking goes over to you.");
+  if (message.state === "live") notices.show("occupied", "warn", ...NOTICES.occupied);
+  else notices.drop("occupied");
 }
 
-at("link").value = new URL(roomPath(), location.href).href;
 listLanguages();
 show();
-if (key) meet(met);
-else wrongKey();
+if (key) room.start();
+else refuse("refused", null);
