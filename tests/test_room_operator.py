@@ -46,6 +46,7 @@ async def test_an_operator_sees_everything_that_goes_on() -> None:
         assert seen["lag"]["shown"]["n"] == 2
         assert 0 <= seen["lag"]["heard"]["p50_s"] <= seen["lag"]["heard"]["p95_s"] < 5
         assert seen["listeners"] == {"pt-br": {"count": 1, "voices": 1, "dropped_s": 0.0}}
+        assert seen["names"] == {"en-us": "English (US)", "pt-br": "Português (Brasil)"}
         assert [each["state"] for each in seen["sessions"]] == ["live"]
         ledger = await operator.find("ledger")
         assert ledger["graph"] == "pt-br captions"

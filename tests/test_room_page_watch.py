@@ -43,6 +43,7 @@ def snapshot(**changes: Any) -> dict[str, Any]:
             "pt-br": {"count": 30, "voices": 4, "dropped_s": 0.5},
             "en-us": {"count": 12, "voices": 0, "dropped_s": 0},
         },
+        "names": {"pt-br": "Português"},
         "sessions": [{"name": "s-1", "state": "live", "since_s": 64.0}],
     }
     return {"type": "snapshot", **whole, **changes}
@@ -67,18 +68,18 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         stages = page.locator(".graph .stage")
         expect(stages).to_have_count(3)
         expect(stages.nth(0).locator(".chip")).to_have_text("waiting")
-        expect(stages.nth(1).locator(".chip")).to_have_text("busy")
-        expect(page.locator(".edge text").nth(0)).to_have_text("2.5 s queued · 1.00×")
+        expect(stages.nth(1).locator(".chip")).to_have_text("at work")
+        expect(page.locator(".edge text").nth(0)).to_have_text("2.5 s waiting")
         expect(page.locator(".edge text.lost").nth(0)).to_have_text("dropped 1.5 s")
         expect(page.locator(".edge text").nth(2)).to_have_text("7 texts")
-        assert card(page, "shown") == "From spoken to shown 1.2 s p50 · p95 2.0 s · of 12"
-        assert card(page, "heard") == "From spoken to heard – nothing yet"
-        assert card(page, "listeners") == "Listeners 40 2 languages · 4 hear the voice"
-        assert card(page, "lost") == "Lost 2.0 s 1.5 s in graphs, 0.5 s at slow phones"
+        assert card(page, "shown") == "Captions appear after 1.2 s as a rule · 95 of 100 within 2.0 s"
+        assert card(page, "heard") == "The voice follows after – nothing yet"
+        assert card(page, "listeners") == "Listeners 40 in 2 languages · 4 hear the voice"
+        assert card(page, "lost") == "Lost 2.0 s 1.5 s here, 0.5 s at slow phones"
         expect(page.locator("#languages tr")).to_have_text(
-            [re.compile("Language"), re.compile("pt-br304"), re.compile("en-us12")]
+            [re.compile("Language"), re.compile("Português304"), re.compile("en-us12")]
         )
-        expect(page.locator("#sessions td").first).to_have_text("s-1")
+        expect(page.locator("#speakers td")).to_have_text(["Somebody in a browser", "speaks", "1:04 min"])
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         before = stages.nth(1).element_handle()
         after = snapshot()
@@ -90,6 +91,25 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         peer.say(snapshot(graphs=[]))
         expect(page.locator(".graph")).to_have_count(0)
         expect(page.locator("#no-graph")).to_be_visible()
+
+
+def test_what_a_stage_counts_is_told_whole(browser: Browser, server: Rooms) -> None:
+    counts = {"utterances": 4, "sounds too short for speech": 12}
+    stages = [stage("vad", kind="vad", counts=counts), stage("interpreter/echo", kind="translate"), stage("own")]
+    graph = {**snapshot()["graphs"][0], "name": "pt-br captions", "stages": stages, "edges": []}
+    with opened(browser, f"{server.url}/r/six/watch?key=operator", viewport=DESKTOP) as page:
+        peer = watching(page, server)
+        peer.say(snapshot(graphs=[graph]))
+        expect(page.locator(".graph figcaption")).to_contain_text("Captions in Português")
+        expect(page.locator(".stage .name")).to_have_text(["Finds the speech", "Interprets", "own"])
+        assert page.locator(".stage .kind").all_text_contents() == ["vad", "interpreter/echo · translate", "mt"]
+        told = page.locator(".stage").first.locator(".told").all_text_contents()
+        assert " ".join(told) == "utterances 4 · sounds too short for speech 12"
+        for words in page.locator(".stage text").all():
+            box, around = words.bounding_box(), words.locator("xpath=../*[name()='rect']").bounding_box()
+            assert box is not None
+            assert around is not None
+            assert box["x"] + box["width"] <= around["x"] + around["width"], words.text_content()
 
 
 def test_a_microphone_of_the_servers_machine_is_paused_here(browser: Browser, server: Rooms) -> None:
@@ -137,7 +157,7 @@ def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
         expect(page.locator("#ledger-section")).to_be_hidden()
         peer.say({"type": "ledger", "graph": "recognition", "report": report})
         expect(page.locator(".ledger p")).to_contain_text(
-            "every frame is accounted for · lost: talk -> ears: drop_oldest 24000"
+            "all of it is accounted for · lost: talk -> ears: drop_oldest 24000"
         )
         expect(page.locator(".ledger td")).to_have_text(
             ["talk -> ears", "2.0 s", "1.0 s", "1.0 s", "0.0 s", "0.0 s", "3", "0", "1.0 s"]
@@ -155,11 +175,13 @@ def test_names_are_never_markup(browser: Browser, server: Rooms) -> None:
                 graphs=[graph],
                 listeners=listeners,
                 title=HOSTILE,
-                sessions=[{"name": HOSTILE, "state": "live", "since_s": 1}],
+                sessions=[{"name": HOSTILE, "state": HOSTILE, "since_s": 1}],
+                names={HOSTILE: HOSTILE},
             )
         )
         expect(page.locator(".stage")).to_have_count(1)
-        assert page.locator("#sessions td").first.text_content() == HOSTILE
+        assert page.locator("#languages td").first.text_content() == HOSTILE
+        assert page.locator("#speakers td").nth(1).text_content() == HOSTILE
         assert page.locator("img, foreignObject").count() == 0
         assert page.evaluate("() => window.broken") is None
 
@@ -170,6 +192,8 @@ def test_who_has_another_key_is_told(browser: Browser, server: Rooms) -> None:
         peer.say({"type": "error", "code": "invalid_api_key", "message": "this is not the operator's key"})
         peer.close(1008)
         expect(page.locator("#notices")).to_contain_text("This is not the operator's link")
+        expect(page.locator("#title")).to_have_text("Operator")  # and not the room's name, which is a secret
+        expect(page.locator("main")).to_be_hidden()
     with opened(browser, f"{server.url}/r/three/watch") as page:
         expect(page.locator("#notices")).to_contain_text("This is not the operator's link")
 

@@ -33,6 +33,7 @@ def figures(hall: Hall, now: float) -> Mapping[str, object]:
         "people": len(hall.room.listeners),
         "lag": hall.floor.lag(now),
         "listeners": listeners,
+        "names": {offer.tag: offer.name for offer in hall.room.board.languages},
         "sessions": [] if hall.speaker is None else [hall.speaker.figures(now)],
     }
 

@@ -1,18 +1,20 @@
 /** A running graph as a picture: drawn once, then only its words and colours change. Built of nodes, never of markup. */
 
 import { BOX, layers } from "/room-assets/layers.js";
+import { stageWords, wrapped } from "/room-assets/plain-words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROOM = 15;
 const ASIDE = 25; // for what is written beside the outermost lines
-const LONGEST = 30;
+const TOLD_LINES = 2;
+const LINE_LETTERS = 34;
 const FULL_S = 2;
 
 /** What a stage does, in a word, and the class it is painted with. */
 export function doing({ state, busy, waits_for: waits }) {
   if (state === "failed") return ["failed", "failed"];
   if (state !== "running") return [state || "over", "over"];
-  if (busy) return ["busy", "busy"];
+  if (busy) return ["at work", "busy"];
   if (waits === "room") return ["held up", "room"];
   return ["waiting", "input"];
 }
@@ -43,7 +45,7 @@ export class Drawing {
     const shape = JSON.stringify([graph.stages.map((stage) => stage.name), graph.edges.map((edge) => [edge.name, edge.producer, edge.consumer])]);
     if (shape !== this.#shape) this.#draw(graph);
     this.#shape = shape;
-    say(this.#facts, [graph.state, graph.done_s > 0 ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
+    say(this.#facts, [graph.state === "running" ? "" : graph.state, graph.done_s > 0 ? `${seconds(graph.done_s)} heard` : ""].filter(Boolean).join(" · "));
     for (const stage of graph.stages) this.#showStage(stage);
     for (const edge of graph.edges) this.#showEdge(edge);
   }
@@ -72,15 +74,21 @@ export class Drawing {
   }
 
   #stage(stage, { x, y }) {
+    const [words, own] = stageWords(stage);
     const group = draw("g", { class: "stage", transform: `translate(${x} ${y})` });
-    const name = draw("text", { class: "name", x: 12, y: 22 });
-    name.textContent = short(stage.name, 18);
-    const kind = draw("text", { class: "kind", x: 12, y: 38 });
-    kind.textContent = stage.name === stage.kind ? "" : short(stage.kind, 24);
-    const chip = draw("text", { class: "chip", x: BOX.width - 12, y: 22 });
-    const told = draw("text", { class: "told", x: 12, y: stage.name === stage.kind ? 42 : 54 });
+    const write = (look, x, y, text = "") => {
+      const made = draw("text", { class: look, x, y });
+      made.textContent = text;
+      group.append(made);
+      return made;
+    };
+    group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }));
+    write("name", 12, 22, short(words, 22));
+    write("kind", 12, 38, short(own, LINE_LETTERS));
+    const chip = write("chip", BOX.width - 12, 22);
+    const told = Array.from({ length: TOLD_LINES }, (_, line) => write("told", 12, 56 + 15 * line));
     const tip = draw("title");
-    group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }), name, kind, chip, told, tip);
+    group.append(tip);
     this.#stages.set(stage.name, { group, chip, told, tip });
     return group;
   }
@@ -116,7 +124,8 @@ export class Drawing {
     place.group.setAttribute("class", `stage ${look}`);
     say(place.chip, word);
     const counts = Object.entries({ ...stage.losses, ...stage.counts }).filter(([, count]) => count).map(([what, count]) => `${what} ${count}`);
-    say(place.told, short(stage.status || counts.join(" · "), LONGEST));
+    const lines = wrapped(stage.status || counts.join(" · "), LINE_LETTERS, TOLD_LINES);
+    place.told.forEach((line, n) => say(line, lines[n] ?? ""));
     say(place.tip, [`${stage.name} (${stage.kind}): ${word}`, stage.status, ...counts].filter(Boolean).join("\n"));
   }
 
@@ -129,15 +138,15 @@ export class Drawing {
     say(place.label, edge.fused ? "" : facts(edge).join(" · "));
     const lost = [edge.dropped_s > 0 && seconds(edge.dropped_s), edge.texts_dropped > 0 && count(edge.texts_dropped, "text")].filter(Boolean);
     say(place.lost, lost.length ? `dropped ${lost.join(", ")}` : "");
-    say(place.tip, [edge.name, ...facts(edge), `at most ${seconds(edge.peak_queue_s)} queued`, `when full: ${edge.policy}`].join("\n"));
+    const pace = `${(edge.rate_x ?? 0).toFixed(2)} times real time`;
+    say(place.tip, [edge.name, ...facts(edge), pace, `at most ${seconds(edge.peak_queue_s)} waited`, `when full: ${edge.policy}`].join("\n"));
   }
 }
 
-/** What there is to say of an edge: its queue, its rate, its texts. */
+/** What there is to say of an edge: the sound that waits there, and its texts. */
 export function facts(edge) {
   const found = [];
-  const sounds = edge.sent_s > 0 || edge.queue_s > 0 || edge.rate_x > 0;
-  if (sounds) found.push(`${(edge.queue_s ?? 0).toFixed(1)} s queued`, `${(edge.rate_x ?? 0).toFixed(2)}×`);
+  if (edge.sent_s > 0 || edge.queue_s > 0) found.push(edge.queue_s >= 0.05 ? `${edge.queue_s.toFixed(1)} s waiting` : "sound");
   if (edge.texts > 0 || edge.texts_waiting > 0) found.push(count(edge.texts ?? 0, "text"));
   if (edge.texts_waiting > 0) found.push(`${edge.texts_waiting} waiting`);
   return found.length ? found : ["idle"];
@@ -151,8 +160,8 @@ export function seconds(value) {
   return minutes < 60 ? `${minutes}:${rest} min` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest} h`;
 }
 
-export function count(number, word) {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
+export function count(number, word, words = `${word}s`) {
+  return `${number} ${number === 1 ? word : words}`;
 }
 
 export function make(tag, look = "", text = "") {

@@ -2,7 +2,9 @@
 
 import { count, Drawing, make, say, seconds } from "/room-assets/drawing.js";
 import { Notices } from "/room-assets/notices.js";
-import { Link, roomPath } from "/room-assets/socket.js";
+import { graphWords, languageWords } from "/room-assets/plain-words.js";
+import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
+import { ledger, table } from "/room-assets/tables.js";
 
 const at = (id) => document.getElementById(id);
 const key = new URLSearchParams(location.search).get("key") ?? "";
@@ -10,6 +12,7 @@ const FIRST = /recognition$/; // all others live on it
 const drawings = new Map();
 const ledgers = new Map();
 const notices = new Notices(at("notices"));
+let tongues = {}; // the names of the languages, by tag
 let fault = "";
 let paused = false; // the microphone of the server's machine, if one speaks
 
@@ -31,7 +34,8 @@ const takes = {
     window.dragoman.snapshots += 1;
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
-    say(at("clock"), seconds(snapshot.at_s));
+    say(at("clock"), `watched for ${seconds(snapshot.at_s)}`);
+    tongues = snapshot.names ?? {};
     if (snapshot.title) {
       say(at("title"), snapshot.title);
       document.title = snapshot.title;
@@ -40,7 +44,7 @@ const takes = {
     showGraphs([...(snapshot.graphs ?? [])].sort((one, other) => FIRST.test(other.name) - FIRST.test(one.name)));
     showCards(snapshot);
     showLanguages(snapshot.listeners ?? {});
-    showSessions(snapshot.sessions ?? []);
+    showSpeakers(snapshot);
   },
 
   ledger({ graph, report }) {
@@ -77,7 +81,7 @@ function showGraphs(graphs) {
   }
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
-      drawings.set(graph.name, new Drawing(graph.name));
+      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues)));
       at("graphs")[FIRST.test(graph.name) ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
@@ -90,18 +94,18 @@ function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   const all = Object.values(listeners);
   const sum = (name) => all.reduce((total, each) => total + (each[name] ?? 0), 0);
   const droppedS = graphs.flatMap((graph) => graph.edges).reduce((total, edge) => total + (edge.tap ? 0 : (edge.dropped_s ?? 0)), 0);
-  card("shown", "From spoken to shown", ...lagOf(lag.shown));
-  card("heard", "From spoken to heard", ...lagOf(lag.heard));
+  card("shown", "Captions appear after", ...lagOf(lag.shown));
+  card("heard", "The voice follows after", ...lagOf(lag.heard));
   // Who reads two languages is still one person.
-  card("listeners", "Listeners", String(people ?? sum("count")), `${count(all.length, "language")} · ${sum("voices")} hear the voice`);
+  card("listeners", "Listeners", String(people ?? sum("count")), `in ${count(all.length, "language")} · ${count(sum("voices"), "hears", "hear")} the voice`);
   const lostS = droppedS + sum("dropped_s");
-  card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} in graphs, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
+  card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} here, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
 }
 
 function lagOf(lag) {
   if (!lag?.n) return ["–", "nothing yet"];
   const told = (value) => (value < 1 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(1)} s`);
-  return [told(lag.p50_s), `p50 · p95 ${told(lag.p95_s)} · of ${lag.n}`];
+  return [told(lag.p50_s), `as a rule · 95 of 100 within ${told(lag.p95_s)}`];
 }
 
 function card(id, name, big, small, alarm = false) {
@@ -120,71 +124,22 @@ function card(id, name, big, small, alarm = false) {
 }
 
 function showLanguages(listeners) {
-  const rows = Object.entries(listeners).map(([tag, { count: readers = 0, voices = 0, dropped_s: lost = 0 }]) => [tag, readers, voices, [seconds(lost), lost > 0]]);
-  table(at("languages"), ["Language", "Listeners#", "Voice on#", "Sound dropped#"], rows, "Nobody listens.");
+  const rows = Object.entries(listeners).map(([tag, { count: readers = 0, voices = 0, dropped_s: lost = 0 }]) => [languageWords(tag, tongues), readers, voices, [seconds(lost), lost > 0]]);
+  table(at("languages"), ["Language", "Read#", "Hear the voice#", "Sound skipped#"], rows, "Nobody listens.");
 }
 
-function showSessions(sessions) {
-  const rows = sessions.map(({ name, state, since_s: since }) => [name, state, seconds(since)]);
-  table(at("sessions"), ["Session", "State", "For#"], rows, "No session.");
-}
-
-/** A name that ends in # heads numbers; a cell may be [text, alarm]. */
-function table(place, heads, rows, empty) {
-  const shown = JSON.stringify(rows);
-  if (place.dataset.shown === shown) return;
-  place.dataset.shown = shown;
-  if (!rows.length) return place.replaceChildren(make("p", "quiet", empty));
-  const made = make("table");
-  const head = made.createTHead().insertRow();
-  for (const name of heads) {
-    const cell = make("th", name.endsWith("#") ? "number" : "", name.replace("#", ""));
-    cell.scope = "col";
-    head.append(cell);
-  }
-  const body = made.createTBody();
-  for (const row of rows) {
-    const line = body.insertRow();
-    row.forEach((value, column) => {
-      const [text, alarm] = Array.isArray(value) ? value : [value, false];
-      line.append(make("td", [heads[column].endsWith("#") && "number", alarm && "alarm"].filter(Boolean).join(" "), String(text ?? "")));
-    });
-  }
-  place.replaceChildren(made);
+function showSpeakers({ sessions = [], microphone }) {
+  const doing = { live: "speaks", paused: "has paused" };
+  const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
+  if (microphone) rows.push(["The microphone of the server's machine", sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
+  table(at("speakers"), ["Who", "Now", "For#"], rows, "Nobody speaks.");
 }
 
 // --- the ledger
 
 function showLedgers() {
   at("ledger-section").hidden = ledgers.size === 0;
-  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(name, report)));
-}
-
-function ledger(name, report) {
-  const place = make("div", "ledger");
-  const lost = Object.entries(report.lost ?? {});
-  const told = [
-    `${seconds(report.media_s)} of sound in ${seconds(report.wall_s)}`,
-    report.balanced ? "every frame is accounted for" : "the ledger does not balance",
-    lost.length ? `lost: ${lost.map(([what, number]) => `${what} ${number}`).join(", ")}` : "nothing lost",
-  ];
-  place.append(make("h3", "", name), make("p", report.balanced && !lost.length ? "" : "alarm", told.join(" · ")));
-  const rate = (edge) => edge.rate_hz || 1;
-  const rows = (report.edges ?? []).map((edge) => [
-    edge.name,
-    seconds(edge.sent / rate(edge)),
-    seconds(edge.received / rate(edge)),
-    [seconds(edge.dropped / rate(edge)), edge.dropped > 0 && !edge.tap],
-    seconds(edge.declined / rate(edge)),
-    [seconds(edge.in_flight / rate(edge)), edge.in_flight > 0],
-    edge.texts,
-    [edge.texts_dropped, edge.texts_dropped > 0],
-    seconds(edge.peak_queue_s),
-  ]);
-  const box = make("div", "scroll");
-  table(box, ["Edge", "Sent#", "Received#", "Dropped#", "Declined#", "In flight#", "Texts#", "Texts dropped#", "Longest queue#"], rows, "No edges.");
-  place.append(box);
-  return place;
+  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(graphWords(name, tongues), report)));
 }
 
 // --- the link
@@ -194,17 +149,19 @@ function showLink(state, code) {
   at("pause").disabled = state !== "open";
   if (state === "open") return notices.drop();
   if (state === "connecting") return;
-  const words = { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state];
-  say(at("state"), words);
-  at("state").dataset.state = state === "reconnecting" ? "reconnecting" : "refused";
-  if (state === "refused") at("no-graph").hidden = true; // nothing of the kind is known
-  if (state === "refused" && (!key || !fault || /key/i.test(fault))) notices.show("link", "bad", "This is not the operator's link", "Open the operator's link as it was printed when the server started; the speaker's will not do.");
-  else if (state === "refused") notices.show("link", "bad", "The room refused to open", fault);
-  else if (state === "missing") notices.show("link", "bad", "This room does not exist any more", "Open the link that was printed when the server started.");
-  else if (state === "reconnecting") notices.show("link", "warn", "Not connected", code === 1001 ? "The server is restarting. What is shown is from before." : "The server does not answer. What is shown is from before; this page tries again by itself.");
+  const away = state === "reconnecting";
+  say(at("state"), { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state]);
+  at("state").dataset.state = away ? "reconnecting" : "refused";
+  if (!window.dragoman.snapshots) document.querySelector("main").hidden = !away; // there is nothing to be seen
+  notices.show("link", away ? "warn" : "bad", ...notice(state, code));
 }
 
-document.title = decodeURIComponent(roomPath().slice(3));
-say(at("title"), document.title);
+function notice(state, code) {
+  if (state === "missing") return ["This room does not exist any more", "Open the link that was printed when the server started."];
+  if (state === "reconnecting") return ["Not connected", code === GOING_AWAY ? "The server is restarting. What is shown is from before." : "The server does not answer. What is shown is from before; this page tries again by itself."];
+  if (key && fault && !/key/i.test(fault)) return ["The room refused to open", fault];
+  return ["This is not the operator's link", "Open the operator's link as it was printed when the server started; the speaker's will not do."];
+}
+
 if (key) link.start();
 else showLink("refused", 0);
