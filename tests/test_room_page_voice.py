@@ -189,16 +189,16 @@ def test_how_late_the_voice_is_is_said_where_it_is_late(browser: Browser, server
         late = page.locator("#late")
         expect(late).to_be_hidden()
         speak(peer, 3000, 2, behind_ms=9100)
-        expect(late).to_have_text("9 s de atraso")
+        expect(late).to_have_text("Voz com 9 s de atraso")
         speak(peer, 100, 3, behind_ms=2000)  # three seconds that are still to be heard come before it
-        expect(late).to_have_text("5 s de atraso")
+        expect(late).to_have_text("Voz com 5 s de atraso")
         page.wait_for_function("() => window.dragoman.voice.playedMs >= 3399")
         speak(peer, 100, 4, behind_ms=2000)
         expect(late).to_be_hidden()
         speak(peer, 100, 5)  # how late, the room does not know
         expect(late).to_be_hidden()
         speak(peer, 100, 6, behind_ms=30_000)
-        expect(late).to_have_text("30 s de atraso")
+        expect(late).to_have_text("Voz com 30 s de atraso")
         page.locator("#voice").click()
         expect(late).to_be_hidden()
 

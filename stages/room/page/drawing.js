@@ -7,7 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const ROOM = 15;
 const ASIDE = 25; // for what is written beside the outermost lines
 const TOLD_LINES = 2;
-const LINE_LETTERS = 34;
+const LINE_LETTERS = 30;
 const FULL_S = 2;
 
 /** What a stage does, in a word, and the class it is painted with. */
@@ -59,7 +59,7 @@ export class Drawing {
     const edges = graph.edges.filter((edge) => known.has(edge.producer) && known.has(edge.consumer));
     const { width, height, boxes, lines } = layers(names, edges.map((edge) => [edge.producer, edge.consumer]));
     const whole = width + 2 * (ROOM + ASIDE);
-    const svg = draw("svg", { width: whole, height: height + 2 * ROOM, viewBox: `${-ROOM - ASIDE} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
+    const svg = draw("svg", { width: `${whole / 16}rem`, height: `${(height + 2 * ROOM) / 16}rem`, viewBox: `${-ROOM - ASIDE} ${-ROOM} ${whole} ${height + 2 * ROOM}`, role: "img" });
     const title = draw("title");
     title.textContent = `The graph ${this.#title.data}: ${names.join(", ")}`;
     svg.append(title);
@@ -74,7 +74,6 @@ export class Drawing {
   }
 
   #stage(stage, { x, y }) {
-    const [words, own] = stageWords(stage);
     const group = draw("g", { class: "stage", transform: `translate(${x} ${y})` });
     const write = (look, x, y, text = "") => {
       const made = draw("text", { class: look, x, y });
@@ -83,10 +82,9 @@ export class Drawing {
       return made;
     };
     group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }));
-    write("name", 12, 22, short(words, 22));
-    write("kind", 12, 38, short(own, LINE_LETTERS));
-    const chip = write("chip", BOX.width - 12, 22);
-    const told = Array.from({ length: TOLD_LINES }, (_, line) => write("told", 12, 56 + 15 * line));
+    write("name", 12, 23, short(stageWords(stage.name), 18));
+    const chip = write("chip", BOX.width - 12, 23);
+    const told = Array.from({ length: TOLD_LINES }, (_, line) => write("told", 12, 41 + 14 * line));
     const tip = draw("title");
     group.append(tip);
     this.#stages.set(stage.name, { group, chip, told, tip });

@@ -4,8 +4,8 @@
  * An edge that passes layers by gets a lane of its own through them, so that no line runs through a box.
  */
 
-export const BOX = { width: 228, height: 82 };
-const GAP = { across: 28, down: 46, lane: 26 };
+export const BOX = { width: 208, height: 64 };
+const GAP = { across: 28, down: 50, lane: 26 };
 const SWEEPS = 4;
 
 /**

@@ -186,6 +186,7 @@ function show() {
 /** There is more to read, or less. */
 function read() {
   at("empty").hidden = !lines.isEmpty;
+  showStatus();
   stirred();
 }
 

@@ -1,31 +1,29 @@
 /** What the graphs of a room do, in words for whoever runs it; what is not known here keeps its own name. */
 
-const STAGES = {
-  source: "Listens in the room",
-  into: "Passes the talk on",
-  ears: "Takes in the talk",
+export const STAGES = {
+  source: "Listens here",
+  into: "Passes it on",
+  ears: "Hears the speaker",
   pcm: "Adapts the sound",
   vad: "Finds the speech",
   asr: "Writes it down",
   heard: "Shows the original",
-  overheard: "Passes the sound on",
+  overheard: "Passes sound on",
   transcript: "Tells the speaker",
-  fed: "Takes in what was said",
+  fed: "Takes up the talk",
   interpreter: "Interprets",
   mt: "Translates",
-  shown: "Shows the captions",
+  shown: "Shows captions",
   noted: "Puts it in order",
   tts: "Speaks it",
-  spoken: "Sends out the voice",
+  spoken: "Sends the voice",
 };
 const GRAPHS = { recognition: "Understanding the talk", speaker: "The microphone of this machine" };
 
-/** `stage` as `[title, its own name]`. A stage within another is called `interpreter/echo`. */
-export function stageWords({ name, kind }) {
-  const own = name === kind ? name : `${name} · ${kind}`;
-  const parts = name.split("/");
-  const known = [parts.at(-1), parts[0]].find((part) => Object.hasOwn(STAGES, part));
-  return known ? [STAGES[known], own] : [name, name === kind ? "" : kind];
+/** What the stage `name` does. One within another is called `interpreter/echo`. */
+export function stageWords(name) {
+  const known = name.split("/").findLast((part) => Object.hasOwn(STAGES, part));
+  return known ? STAGES[known] : name;
 }
 
 /** The graph `name`, such as `pt-br captions`; `languages` has the names of the languages by tag. */

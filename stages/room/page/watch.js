@@ -97,7 +97,8 @@ function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   card("shown", "Captions appear after", ...lagOf(lag.shown));
   card("heard", "The voice follows after", ...lagOf(lag.heard));
   // Who reads two languages is still one person.
-  card("listeners", "Listeners", String(people ?? sum("count")), `in ${count(all.length, "language")} · ${count(sum("voices"), "hears", "hear")} the voice`);
+  const hear = count(sum("voices"), "hears", "hear");
+  card("listeners", "Listeners", String(people ?? sum("count")), all.length ? `in ${count(all.length, "language")} · ${hear} the voice` : "nobody yet");
   const lostS = droppedS + sum("dropped_s");
   card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} here, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
 }
@@ -129,7 +130,7 @@ function showLanguages(listeners) {
 }
 
 function showSpeakers({ sessions = [], microphone }) {
-  const doing = { live: "speaks", paused: "has paused" };
+  const doing = { live: "speaks", paused: "is paused" };
   const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
   if (microphone) rows.push(["The microphone of the server's machine", sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
   table(at("speakers"), ["Who", "Now", "For#"], rows, "Nobody speaks.");
