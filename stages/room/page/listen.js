@@ -208,7 +208,7 @@ function showVoice() {
   button.title = known && !choice.hasVoice ? words.mute : "";
   button.setAttribute("aria-pressed", String(known && choice.voice && choice.hasVoice));
   button.dataset.sounding = String(interpreter.sounding);
-  say(at("late"), choice.voice && interpreter.lateMs ? words.late.replace("#", Math.round(interpreter.lateMs / 1000)) : "");
+  say(at("late"), choice.voice && interpreter.lateMs && !interpreter.asleep ? words.late.replace("#", Math.round(interpreter.lateMs / 1000)) : "");
   showStatus();
 }
 
