@@ -25,6 +25,6 @@ export const NOTICES = {
   taken: ["Somebody else speaks now", "This room's speaker link was used on another device, and speaking went over to it. Start again to take it back."],
   muted: ["The microphone was muted", "By its own switch, or by the system. Switch it on again to go on."],
   gone: ["The microphone has gone", "Plug it in again, or choose another one. You go on as soon as it is there."],
-  still: ["No sound comes from the microphone", "Perhaps a call has taken it. Tap here to go on; if that does not help, stop and start again."],
+  still: ["No sound comes from the microphone", "Perhaps a call has taken it, or this device has nothing to play sound on. Tap here to go on; if that does not help, stop and start again."],
   loading: ["Connected again", LOADING],
 };
