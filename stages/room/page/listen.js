@@ -33,6 +33,7 @@ const interpreter = new Interpreter({ changed: showVoice, skipped: (ms) => statu
 
 let words = wordsFor(choice.language || bestOf(TONGUES, navigator.languages ?? []));
 let link = { state: "connecting", code: 0 };
+let told = false; // the room has said how it is, over this connection
 const stirred = overlay ? overlaid(at("lines"), query.get("lines")) : () => {};
 const preparing = new Set();
 const failed = new Map();
@@ -60,6 +61,7 @@ const socket = new Link(`${roomPath()}/listen-socket`, {
   state(state, code) {
     link = { state, code };
     if (state !== "open") {
+      told = false;
       lines.stopGrowing();
       preparing.clear();
       if (choice.voice && state === "reconnecting") interpreter.end();
@@ -80,6 +82,7 @@ const takes = {
   room(message) {
     const { room: before, spoken, language } = choice;
     choice.room = message;
+    told = true;
     if (log.live(message.life ?? null)) lines.seal(); // the server was restarted
     if (choice.language !== language) {
       begin();
@@ -161,7 +164,8 @@ function begin() {
 function state() {
   if (link.state === "refused" || link.state === "missing") return "refused";
   if (link.state === "closed") return "ended";
-  return link.state === "open" ? (choice.room?.state ?? "connecting") : link.state;
+  if (link.state === "open") return told ? choice.room.state : choice.room ? "reconnecting" : "connecting";
+  return link.state;
 }
 
 function show() {
