@@ -36,12 +36,17 @@ PLAY = """async ([script, seconds]) => {
   };
   const act = {
     begin: () => voice.begin(), end: () => voice.end(), cut: () => voice.cut(), push: ms => voice.push(tone(ms)),
+    wait: () => {},
   };
   const moments = Map.groupBy(script, ([at]) => at);
   for (const [at, steps] of moments) {
     const run = () => steps.forEach(([, what, ms]) => act[what](ms));
     if (at === 0) run();
-    else context.suspend(at).then(() => { run(); context.resume(); });
+    else context.suspend(at).then(async () => {
+      await new Promise(done => setTimeout(done, 5)); // what has ended is told meanwhile
+      run();
+      context.resume();
+    });
   }
   const rendered = await context.startRendering();
   for (let i = 0; i < 3 || (i < 100 && voice.sounding); i += 1) await new Promise(done => setTimeout(done, 20));
@@ -98,6 +103,17 @@ def test_after_a_hiccup_it_waits_for_more(bench: Page) -> None:
     assert second[1] - second[0] == pytest.approx(0.5, abs=0.02)
     assert found["hiccups"] == 1
     assert found["playedMs"] == pytest.approx(800)
+
+
+def test_utterances_that_wait_are_played_one_behind_the_other(bench: Page) -> None:
+    blocks = [[0, "push", 200] for _ in range(11)]
+    script = [[0, "begin", 0], *blocks, [0, "end", 0], [0, "begin", 0], *blocks, [0, "end", 0]]
+    found = played(bench, [*script, *([at / 10, "wait", 0] for at in range(1, 50))], 5.0)
+    first, second = sounding(found["samples"])
+    assert first[1] - first[0] == pytest.approx(2.2, abs=0.02)
+    assert second[1] - second[0] == pytest.approx(2.2, abs=0.02)
+    assert second[0] - first[1] < 0.05
+    assert found["playedMs"] == pytest.approx(4400)
 
 
 def test_a_cut_is_soft_and_final(bench: Page) -> None:

@@ -14,6 +14,7 @@ import anyio
 from attrs import define, field
 
 from pipeline.serve.room.hello import presented
+from pipeline.serve.room.speaker import STATUS_S
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pipeline.serve.room.hall import Hall
 
 __all__ = ["Wings"]
-
-STATUS_S = 0.5
 
 
 @define(eq=False)

@@ -205,7 +205,7 @@ export class Voice {
     run.sources.delete(source);
     run.playing -= 1;
     this.playedMs += (1000 * frames) / RATE_HZ;
-    if (run === this.#run) this.#schedule();
+    this.#schedule(); // of an earlier run, too: what comes behind it has waited for that
     if (run.playing === 0) {
       if (run !== this.#run) run.gain.disconnect();
       this.#onchange();
