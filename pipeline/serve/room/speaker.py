@@ -173,7 +173,7 @@ class Speaker:
     def figures(self, now: float) -> dict[str, object]:
         """What an operator is told of it."""
         assert self.session is not None
-        state = "paused" if self.hall.paused else "live"
+        state = self.hall.room.board.state
         return {"name": self.session.name, "state": state, "since_s": round(now - self._since, 1)}
 
     def dismiss(self, code: str, message: str, close_code: int = 1008) -> None:

@@ -130,7 +130,7 @@ function showLanguages(listeners) {
 }
 
 function showSpeakers({ sessions = [], microphone }) {
-  const doing = { live: "speaks", paused: "is paused" };
+  const doing = { waiting: "gets ready", live: "speaks", paused: "is paused" };
   const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
   if (microphone) rows.push(["The microphone of the server's machine", sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
   table(at("speakers"), ["Who", "Now", "For#"], rows, "Nobody speaks.");
