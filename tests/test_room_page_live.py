@@ -109,7 +109,7 @@ def test_a_talk_is_read_and_heard_in_two_languages(browser: Browser, echo: House
         expect(pastor.locator("#number")).to_have_text("3")
         expect(pastor.locator("#transcript")).to_contain_text("utterance 1")
         expect(operator.locator(".graph")).to_have_count(3)
-        expect(operator.locator("#languages")).to_contain_text("pt-br")
+        expect(operator.locator("#languages")).to_contain_text("Português (Brasil)")
 
         # Somebody's page stalls, somebody else's network goes away: nobody else notices, and nothing is missed.
         before = maria.evaluate("() => window.dragoman.received")
