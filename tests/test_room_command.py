@@ -24,9 +24,9 @@ from pipeline.cli.main import cli
 from pipeline.cli.room import Plan, links, qr_code
 from pipeline.cli.serving import _let_speak
 from pipeline.serve.room.hall import Settings
-from pipeline.serve.room.keys import RoomKeys
 from pipeline.stage import Inbox, Outbox, StageError
 from stages import sockets
+from stages.room.keys import RoomKeys
 from tests.room_people import KEYS, Listener, listener, room
 from tests.serve_client import client
 

@@ -14,8 +14,8 @@ from attrs import define, field
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.serve.listener import Server
 from pipeline.serve.room.hall import Settings
-from pipeline.serve.room.lag import Lag
 from pipeline.stage import Inbox, Outbox
+from stages.room.lag import Lag
 from stages.translate.realtime.events import TranscriptCompleted
 from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
 from tests.serve_client import client

@@ -6,7 +6,7 @@ oldest where its reader is far behind, and counts that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import anyio
 from attrs import define, evolve, field
@@ -15,7 +15,7 @@ from pipeline.caps import Caps
 from pipeline.channels import Channel
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.node import Buffer, Edge
-from pipeline.serve.room.lag import Lag
+from stages.room.lag import Delays
 from stages.room.order import Stretch
 from stages.room.room import Room
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
@@ -58,13 +58,15 @@ class Floor:
 
     room: Room
     came_at: Callable[[int], float | None] = lambda _frame: None
-    shown: Lag = field(factory=Lag)
-    heard: Lag = field(factory=Lag)
+    delays: Delays = field(init=False)
     sound: Feed = field(init=False, factory=lambda: Feed("sound", SOUND_BUFFER))
     """What the speaker says, for graphs that listen themselves."""
     _texts: dict[str, Feed] = field(init=False, factory=dict)
     utterance: int = field(init=False, default=0)
     """The number of the newest utterance."""
+
+    def __attrs_post_init__(self) -> None:
+        self.delays = Delays(self._behind_s)
 
     def texts(self, language: str) -> Feed:
         """All texts in `language`, with their marks."""
@@ -74,31 +76,21 @@ class Floor:
         """Show a text or a mark, and feed it to those who go on from there."""
         now = anyio.current_time()
         if isinstance(item, Text):
-            if self.room.publish(language, item, now) is not None and item.end_ms > item.start_ms:
-                self._measure(self.shown, item.end_ms, now)
+            if self.room.publish(language, item, now) is not None:
+                self.delays.show(item)
         elif isinstance(item, Mark) and item.kind is MarkKind.UTTERANCE_END:
             self.room.over(language)
         self.texts(language).put(item)
 
     def speak(self, language: str, audio: Audio, stretch: Stretch) -> None:
         """Let be heard what belongs to `stretch`."""
-
-        def sent() -> None:
-            if not stretch.measured:
-                stretch.measured = True
-                self._measure(self.heard, stretch.end_ms, anyio.current_time())
-
-        self.room.sound(language, stretch.utterance, audio, None if stretch.measured else sent)
+        self.room.sound(language, stretch.utterance, audio, self.delays.sent(stretch))
 
     def numbered(self, text: Text, before: int) -> Text:
         """`text` of a graph that counts from 1, behind the `before` utterances that were there before it."""
         self.utterance = max(self.utterance, before + text.utterance)
         return evolve(text, utterance=before + text.utterance)
 
-    def lag(self, now: float) -> Mapping[str, Mapping[str, float | int | None]]:
-        return {"shown": self.shown.summary(now), "heard": self.heard.summary(now)}
-
-    def _measure(self, lag: Lag, end_ms: int, now: float) -> None:
+    def _behind_s(self, end_ms: int) -> float | None:
         came = self.came_at(end_ms * SAMPLE_RATE_HZ // 1000)
-        if came is not None:
-            lag.add(now - came, now)
+        return None if came is None else anyio.current_time() - came

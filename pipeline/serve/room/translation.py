@@ -13,8 +13,8 @@ from pipeline.graph import Graph
 from pipeline.items import Text
 from pipeline.runner import Execution
 from pipeline.serve.interpretation import seated
+from pipeline.serve.room.figures import GRAPHS
 from pipeline.serve.room.floor import Feed, Floor
-from pipeline.serve.room.operator import GRAPHS
 from pipeline.serve.room.parts import Fed, Note, Shown, Spoken
 from pipeline.serve.room.tongues import Key, Tongues
 from pipeline.serve.service import Service
