@@ -21,14 +21,14 @@ from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.figures import GRAPHS, Watching
 from pipeline.serve.room.floor import Floor
-from pipeline.serve.room.local import Into, Pausable, speaking
+from pipeline.serve.room.local import Into, speaking
 from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
 from pipeline.serve.room.tongues import Tongues, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from pipeline.stage import Stage, StageError
+from pipeline.stage import Pausable, Stage, StageError
 from stages.room.audience import Audience, AudienceLimits
 from stages.room.board import ORIGINAL, Board, original
 from stages.room.keys import RoomKeys
