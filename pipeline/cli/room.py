@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -26,7 +25,7 @@ from stages.room.pages import is_name
 from stages.sockets import is_loopback
 from stages.translate.realtime.config import AUTO
 
-__all__ = ["Plan", "links", "qr_code", "room_of"]
+__all__ = ["Plan", "links", "room_of"]
 
 
 @frozen
@@ -132,12 +131,3 @@ def links(plan: Plan, base_url: str) -> Iterator[str]:
             "a browser gives its microphone to https pages and to http://localhost only: to speak from another "
             "machine, give --tls-cert FILE, or put a proxy with https in front"
         )
-
-
-def qr_code(link: str) -> str:
-    """`link` as a QR code of half blocks."""
-    import segno
-
-    drawn = io.StringIO()
-    segno.make(link, error="m", micro=False).terminal(out=drawn, compact=True)
-    return drawn.getvalue()

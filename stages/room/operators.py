@@ -114,12 +114,17 @@ class Operators:
             over = self._closing.is_set()
             look = next(looks)
             for graph, report in look.ledgers:
-                await socket.send(json.dumps({"type": "ledger", "graph": graph, "report": report}), send_s)
+                await socket.send(_dump({"type": "ledger", "graph": graph, "report": report}), send_s)
             at_s = round(anyio.current_time() - begun, 2)
             snapshot = {"type": "snapshot", "at_s": at_s, "graphs": look.graphs, **look.figures}
-            await socket.send(json.dumps(snapshot), send_s)
+            await socket.send(_dump(snapshot), send_s)
             with anyio.move_on_after(SNAPSHOT_S):
                 await self._closing.wait()
+
+
+def _dump(message: Mapping[str, Any]) -> str:
+    """What JSON does not know, such as numpy's numbers that a stage counts with, as text."""
+    return json.dumps(message, default=str)
 
 
 def _key(frame: str | bytes) -> str | None:
