@@ -31,6 +31,7 @@ __all__ = [
     "Assembly",
     "Counting",
     "Duration",
+    "Hosting",
     "Inbox",
     "Join",
     "Kinds",
@@ -309,6 +310,16 @@ class Overseeing(Protocol):
 
     def oversee(self, run: Run) -> None:
         """Called once, before `probe` and before anything runs."""
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """A stage with an audience, such as a room."""
+
+    def figures(self) -> Mapping[str, Any]:
+        """Plain data: its `title`, `state` and number of `people`; by language `listeners`, each with `count`,
+        `voices` and `dropped_s`; and `lag`, until `shown` and `heard`, each with `n`, `p50_s` and `p95_s`.
+        """
 
 
 @runtime_checkable

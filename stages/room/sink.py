@@ -151,7 +151,8 @@ class RoomSink:
 
     @property
     def status(self) -> str:
-        return f"{len(self.room.listeners)} listeners" if self.room.listeners else ""
+        count = len(self.room.listeners)
+        return f"{count} listener{'s' if count > 1 else ''}" if count else ""
 
     def counts(self) -> Mapping[str, int]:
         return {
