@@ -275,9 +275,11 @@ def test_rooms_tell_how_late_they_are_and_who_listens() -> None:
     late = {"n": 8, "p50_s": 2.25, "p95_s": 3.0}
     both = room("Monday", people=1, listeners={}, lag={"shown": late, "heard": late})
     lines = [
-        "Sunday service: live, 12 listeners, shown after 1.2 s (p95 2.0 s)",
+        "Sunday service: live, 12 listeners",
+        "  shown after 1.2 s (p95 2.0 s)",
         "  en-us 1, 1 hears the voice; pt-br 11, 3 hear the voice, 0.5 s dropped",
-        "Monday: live, 1 listener, shown after 2.2 s (p95 3.0 s), heard after 2.2 s (p95 3.0 s)",
+        "Monday: live, 1 listener",
+        "  shown after 2.2 s (p95 3.0 s), heard after 2.2 s (p95 3.0 s)",
     ]
     for told in (seen(rooms=[room(), both]), seen(graph(), rooms=[room(), both])):
         assert "\n".join(lines) in "\n".join(drawn(told))

@@ -33,6 +33,7 @@ from tests.fakes import FakeInbox, FakeOutbox
 from tests.room_people import Listener
 from tests.serve_client import client
 from tests.serve_server import SOON_S, wait_until
+from tests.test_cli_top import OnATerminal
 from tests.test_room_operator import Ear
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,7 @@ def _at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
+SAMPLE = Path(__file__).parents[1] / "graphs" / "samples" / "en_demo.flac"
 TEXTS = [
     Text("Good", 0, 500, "en-us", 1, final=False),
     Text("Good morning.", 0, 1000, "en-us", 1),
@@ -272,6 +274,19 @@ async def test_a_qr_code_is_drawn_where_it_is_asked_for(capfd: pytest.CaptureFix
     async with running(sink, {"text": []}) as gate:
         assert qr_code(sink.address) in capfd.readouterr().err
         gate.set()
+
+
+def test_on_a_terminal_links_stay_whole_and_the_qr_code_is_drawn(tmp_path: Path) -> None:
+    """Links are longer than this terminal is wide: a line end in them is the terminal's affair, who copies one."""
+    keys = kept_keys(tmp_path / "rooms.json", "room", is_open=False)
+    told = ["-p", f"input={SAMPLE}", "-p", "engine=echo", "-p", "port=0", "-s", "talk.duration=1s"]
+    kept = ["-s", f"room.rooms_file={tmp_path / 'rooms.json'}", "--no-control"]
+    with OnATerminal(["run", "room", *told, *kept], tmp_path, 60, 40) as terminal:
+        terminal.read_until("nothing")
+        link = re.search(r"listeners: (http\S+)\r\n", terminal.plain)
+        assert link is not None
+        assert f"{link[1]}/watch?key={keys.operator}\r\n" in terminal.plain
+        assert all(f"{line}\r\n" in terminal.plain for line in qr_code(link[1]).splitlines())
 
 
 # --- several interpreters

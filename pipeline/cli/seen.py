@@ -198,16 +198,17 @@ def headline(graph: Message) -> str:
 
 
 def room_lines(room: Message) -> Iterator[str]:
-    """How a room's listeners fare: all of them, and then each language."""
-    lags = [_lag(until, room["lag"][until]) for until in ("shown", "heard")]
-    yield ", ".join([f"{room['title']}: {room['state']}", plural(room["people"], "listener"), *filter(None, lags)])
+    """How a room's listeners fare: how many they are, how late what is said comes to them, and each language."""
+    yield f"{room['title']}: {room['state']}, {plural(room['people'], 'listener')}"
+    if lags := [_lag(until, lag) for until, lag in room["lag"].items() if lag["n"]]:
+        yield "  " + ", ".join(lags)
     if told := [_language(tag, each) for tag, each in room["listeners"].items()]:
         yield "  " + "; ".join(told)
 
 
 def _lag(until: str, lag: Message) -> str:
-    """`shown after 1.2 s (p95 2.0 s)`; nothing where nothing is known."""
-    return f"{until} after {lag['p50_s']:.1f} s (p95 {lag['p95_s']:.1f} s)" if lag["n"] else ""
+    """`shown after 1.2 s (p95 2.0 s)`."""
+    return f"{until} after {lag['p50_s']:.1f} s (p95 {lag['p95_s']:.1f} s)"
 
 
 def _language(tag: str, listeners: Message) -> str:
