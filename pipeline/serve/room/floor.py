@@ -15,9 +15,11 @@ from pipeline.caps import Caps
 from pipeline.channels import Channel
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.node import Buffer, Edge
+from pipeline.serve.room.tongues import Key
 from stages.room.lag import Delays
 from stages.room.order import Stretch
 from stages.room.room import Room
+from stages.room.wire import Preparation, Progress
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
 __all__ = ["Feed", "Floor"]
@@ -25,6 +27,7 @@ __all__ = ["Feed", "Floor"]
 TEXTS_BUFFER = Buffer(items=500)
 """Half an hour of somebody who talks fast: a translation that is further behind is of no use to anybody."""
 SOUND_BUFFER = Buffer(ms=60_000)
+FAILED = "this language cannot be had now; it is tried again"
 
 
 @define(eq=False)
@@ -64,6 +67,7 @@ class Floor:
     _texts: dict[str, Feed] = field(init=False, factory=dict)
     utterance: int = field(init=False, default=0)
     """The number of the newest utterance."""
+    _preparations: dict[Key, Preparation] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.delays = Delays(self._behind_s)
@@ -85,6 +89,24 @@ class Floor:
     def speak(self, language: str, audio: Audio, stretch: Stretch) -> None:
         """Let be heard what belongs to `stretch`."""
         self.room.sound(language, stretch.utterance, audio, self.delays.sent(stretch))
+
+    def tell(self, key: Key, preparation: Preparation | None) -> None:
+        """Tell a language's readers how its captions, or its voice, come on; None: they do no more.
+
+        A voice that is being prepared, or is ready first, says nothing of the captions; one that fails is told of.
+        """
+        if preparation is None:
+            self._preparations.pop(key, None)
+        else:
+            self._preparations[key] = preparation
+        all_of = {each: told for each, told in self._preparations.items() if each.language == key.language}
+        if not all_of:
+            self.room.board.progress.pop(key.language, None)
+        elif "failed" in all_of.values():
+            self.room.tell(Progress(key.language, "failed", FAILED))
+        else:
+            preparing = any(told == "preparing" for each, told in all_of.items() if each.kind == "captions")
+            self.room.tell(Progress(key.language, "preparing" if preparing else "ready"))
 
     def numbered(self, text: Text, before: int) -> Text:
         """`text` of a graph that counts from 1, behind the `before` utterances that were there before it."""
