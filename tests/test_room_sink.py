@@ -293,7 +293,7 @@ def test_on_a_terminal_links_stay_whole_and_the_qr_code_is_drawn(tmp_path: Path)
 
 
 async def test_each_interpreter_is_heard_by_those_who_want_that_voice() -> None:
-    sink = RoomSink(port=0, source_language="fr", language="pt", voices=["en"])
+    sink = RoomSink(port=0, source_language="en", language="pt", voices=["en"])
     english = [Audio(np.full((9600, 1), 9, np.int16), 0, 24000), Mark(MarkKind.UTTERANCE_END, 9600, 24000)]
     items = {"text": TEXTS, "audio": SOUND, "en-us": english}
     async with (
@@ -302,7 +302,7 @@ async def test_each_interpreter_is_heard_by_those_who_want_that_voice() -> None:
         phone(sink, "en-us", voice="en-us") as john,
     ):
         offered = {each["tag"]: each["voice"] for each in maria.told[0]["languages"]}
-        assert offered == {"fr-fr": False, "pt-br": True, "en-us": True}
+        assert offered == {"en-us": True, "pt-br": True}
         gate.set()
         for one, sound in ((maria, SOUND), (john, english)):
             assert await one.closed() == 1001

@@ -135,6 +135,10 @@ async def test_how_late_it_is_goes_by_positions(anyio_backend: str) -> None:
     two = Execution(graph)
     await two.run()
     assert two.behind_s(0) is None, "nobody knows whose words they are"
+    graph = Graph().add("a", Playlist(items=seconds(9)))
+    full = Execution(graph.add("b", Blocked(first=1), Read("a", buffer=Buffer(1), when_full="drop_newest")))
+    async with running(full):
+        assert full.behind_s(0) == 9.0, "what was dropped was spoken as well"
 
 
 async def test_a_stage_can_look_at_the_run_that_it_is_a_part_of(anyio_backend: str) -> None:

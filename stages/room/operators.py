@@ -26,8 +26,10 @@ MESSAGE_LIMIT = 1000
 
 @frozen
 class Look:
-    """A room at one moment, as plain data: its `figures`, its `graphs` that run, and of those that have ended
-    since the last look the `ledgers`, each with the graph's name."""
+    """A room at one moment, as plain data: its `figures`, and its `graphs` that run.
+
+    `ledgers`, each with the graph's name, are of those that have ended since the last look.
+    """
 
     figures: Mapping[str, Any]
     graphs: Sequence[Mapping[str, Any]]

@@ -113,7 +113,7 @@ class RoomSink:
         if self.tls_key is not None and self.tls_cert is None:
             raise ValueError("tls_key: wanted `tls_cert` too, came a key alone")
         source = canonical(self.source_language) if self.source_language else None
-        offers = [] if source is None else [original(source)]
+        offers = [] if source is None else [evolve(original(source), voice=source in spoken)]
         offers += [translated(tag, "good", voice=True) for tag in spoken if tag != source]
         self.room = Room(Board(self.title or self.name, source=source, languages=offers), self._count)
         self._watching = Watching(self.room)
