@@ -354,6 +354,16 @@ def test_one_look_at_a_running_graph(tmp_path: Path, backend: str) -> None:
     assert into["talk -> loud"]["rate_x"] == pytest.approx(1.0, abs=0.5), "a rate is of the last half second"
 
 
+def test_the_room_of_a_running_graph_is_told_of(tmp_path: Path) -> None:
+    shown = "room: {use: room, from: interpreter.text, title: Sunday service, port: 0, rooms_file: rooms.json}"
+    with live(tmp_path, graph=f"{LIVE}  {shown}\n"):
+        (told,) = map(json.loads, finished(["top", "--json", "--once"], tmp_path).stdout.splitlines())
+        assert [(each["name"], each["title"], each["people"]) for each in told["rooms"]] == [
+            ("room", "Sunday service", 0)
+        ]
+        assert "Sunday service: live, 0 listeners" in finished(["top", "--once"], tmp_path).stdout.decode()
+
+
 def test_json_goes_on_to_the_ledger(tmp_path: Path) -> None:
     with live(tmp_path) as run, started(["top", "--json"], tmp_path) as top:
         assert top.stdout is not None
