@@ -104,6 +104,8 @@ def test_what_a_stage_counts_is_told_whole(browser: Browser, server: Rooms) -> N
         expect(page.locator(".stage .name")).to_have_text(["Finds the speech", "Interprets", "own"])
         told = page.locator(".stage").first.locator(".told").all_text_contents()
         assert " ".join(told) == "utterances 4 · sounds too short for speech 12"
+        peer.say(snapshot(graphs=[{**graph, "name": "somebody's own"}]))
+        expect(page.locator(".stage .name")).to_have_text(["vad", "interpreter/echo", "own"])  # as its graph says
         known = page.evaluate("async () => Object.keys((await import('/room-assets/plain-words.js')).STAGES)")
         stages = [stage(name, waits_for="room", counts=counts) for name in known]
         peer.say(snapshot(graphs=[{**graph, "stages": stages}]))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import define, field
 
-from pipeline.serve.room.hello import presented
 from pipeline.serve.room.speaker import STATUS_S
+from stages.room.hello import presented
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
 

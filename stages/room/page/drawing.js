@@ -21,13 +21,16 @@ export function doing({ state, busy, waits_for: waits }) {
 
 export class Drawing {
   #figure;
+  #plain;
   #title;
   #facts;
   #shape = "";
   #stages = new Map();
   #edges = new Map();
 
-  constructor(name) {
+  /** `plain`: its stages are told in plain words, and not by their names. */
+  constructor(name, plain = false) {
+    this.#plain = plain;
     this.#figure = make("figure", "graph");
     const caption = make("figcaption");
     this.#title = document.createTextNode(name);
@@ -82,7 +85,7 @@ export class Drawing {
       return made;
     };
     group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }));
-    write("name", 12, 23, short(stageWords(stage.name), 18));
+    write("name", 12, 23, short(this.#plain ? stageWords(stage.name) : stage.name, 18));
     const chip = write("chip", BOX.width - 12, 23);
     const told = Array.from({ length: TOLD_LINES }, (_, line) => write("told", 12, 41 + 14 * line));
     const tip = draw("title");

@@ -18,9 +18,15 @@ export const STAGES = {
   tts: "Speaks it",
   spoken: "Sends the voice",
 };
+const MADE = /^(\S+) (captions|voice)$/;
 const GRAPHS = { recognition: "Understanding the talk", speaker: "The microphone of this machine" };
 
-/** What the stage `name` does. One within another is called `interpreter/echo`. */
+/** Whether the graph `name` is one that a room makes: of others, stages have names of their own. */
+export function isKnown(name) {
+  return Object.hasOwn(GRAPHS, name) || MADE.test(name);
+}
+
+/** What the stage `name` of such a graph does. One within another is called `interpreter/echo`. */
 export function stageWords(name) {
   const known = name.split("/").findLast((part) => Object.hasOwn(STAGES, part));
   return known ? STAGES[known] : name;
@@ -29,7 +35,7 @@ export function stageWords(name) {
 /** The graph `name`, such as `pt-br captions`; `languages` has the names of the languages by tag. */
 export function graphWords(name, languages) {
   if (Object.hasOwn(GRAPHS, name)) return GRAPHS[name];
-  const [, tag, what] = /^(\S+) (captions|voice)$/.exec(name) ?? [];
+  const [, tag, what] = MADE.exec(name) ?? [];
   return tag ? `${what === "voice" ? "Voice" : "Captions"} in ${languageWords(tag, languages)}` : name;
 }
 

@@ -2,7 +2,7 @@
 
 import { count, Drawing, make, say, seconds } from "/room-assets/drawing.js";
 import { Notices } from "/room-assets/notices.js";
-import { graphWords, languageWords } from "/room-assets/plain-words.js";
+import { graphWords, isKnown, languageWords } from "/room-assets/plain-words.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
 import { ledger, table } from "/room-assets/tables.js";
 
@@ -14,6 +14,7 @@ const ledgers = new Map();
 const notices = new Notices(at("notices"));
 let tongues = {}; // the names of the languages, by tag
 let fault = "";
+let ended = false; // as the room said last
 let paused = false; // the microphone of the server's machine, if one speaks
 
 const link = new Link(`${roomPath()}/watch-socket`, {
@@ -32,6 +33,7 @@ window.dragoman = {
 const takes = {
   snapshot(snapshot) {
     window.dragoman.snapshots += 1;
+    ended = snapshot.state === "ended";
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), `watched for ${seconds(snapshot.at_s)}`);
@@ -81,7 +83,7 @@ function showGraphs(graphs) {
   }
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
-      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues)));
+      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues), isKnown(graph.name)));
       at("graphs")[FIRST.test(graph.name) ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
@@ -151,6 +153,7 @@ function showLink(state, code) {
   if (state === "open") return notices.drop();
   if (state === "connecting") return;
   const away = state === "reconnecting";
+  if (away && ended) return notices.show("link", "warn", "The room has ended", "This is how it ended; this page goes on when the room opens again.");
   say(at("state"), { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state]);
   at("state").dataset.state = away ? "reconnecting" : "refused";
   if (!window.dragoman.snapshots) document.querySelector("main").hidden = !away; // there is nothing to be seen
