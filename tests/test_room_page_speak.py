@@ -281,6 +281,27 @@ def test_a_microphone_that_is_really_denied(browser: Browser, server: Rooms) -> 
         expect(page.locator("#talk")).to_have_text("Start speaking")
 
 
+def test_who_stops_while_the_browser_asks_has_no_microphone_open(browser: Browser, server: Rooms) -> None:
+    slow = """
+      const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      const answered = new Promise(done => { window.answer = done; });
+      navigator.mediaDevices.getUserMedia = async wish => {
+        await answered;
+        return (window.stream = await get(wish));
+      };
+    """
+    with opened(browser, f"{server.url}/r/asks/speak?key=k", script=slow) as page:
+        arrived(server)
+        page.locator("#talk").click()
+        expect(page.locator("#state")).to_have_text("Connecting…")
+        page.locator("#stop").click()
+        expect(page.locator("#state")).to_have_text("Stopped")
+        page.evaluate("() => window.answer()")
+        page.wait_for_function("() => window.stream?.getAudioTracks()[0].readyState === 'ended'")
+        arrived(server)
+        expect(page.locator("#state")).to_have_text("Stopped")
+
+
 REFUSING = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('why', '%s') }"
 
 

@@ -27,7 +27,7 @@ export class Desk {
       this.open();
     });
     navigator.mediaDevices?.addEventListener?.("devicechange", () => (this.#gone ? this.open() : this.isOpen && this.#list()));
-    document.addEventListener("click", () => this.#wake());
+    document.addEventListener("pointerup", () => this.#wake());
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#wake());
     setInterval(() => this.#look(), LOOK_MS);
   }

@@ -283,7 +283,10 @@ at("voice").addEventListener("click", () => {
   show();
 });
 
-document.addEventListener("click", () => choice.voice && interpreter.wake() && show());
+/** Not a click: on an iPhone only what looks like a button gets those. */
+document.addEventListener("pointerup", (event) => {
+  if (choice.voice && !at("voice").contains(event.target) && interpreter.wake()) show();
+});
 
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && choice.voice) interpreter.rouse();

@@ -14,7 +14,7 @@ export function stayAwake() {
     }
   };
   document.addEventListener("visibilitychange", ask);
-  for (const kind of ["click", "keydown"]) addEventListener(kind, ask, { passive: true });
+  for (const kind of ["pointerup", "keydown"]) addEventListener(kind, ask, { passive: true });
   ask();
 }
 

@@ -146,11 +146,10 @@ async function start() {
   notices.drop();
   stayAwakeOnce();
   show();
-  if (!(await desk.open())) {
-    if (talk.phase === "starting") end("idle");
-    return;
-  }
-  if (talk.phase === "starting") link.start();
+  const there = await desk.open();
+  if (talk.phase !== "starting") desk.close(); // stopped while the browser asked
+  else if (there) link.start();
+  else end("idle");
 }
 
 let awake = false;
