@@ -1,4 +1,4 @@
-"""The commands that look at things: validate, list, languages, doctor, schema, completion; and their pieces."""
+"""The commands that look at things: validate, list, languages, doctor, schema; and their pieces."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_short_list_and_the_table_have_a_line_a_kind() -> None:
     assert {re.sub(r"\\\|", "", line).count("|") for line in table} == {6}
 
 
-# --- languages, schema, completion, version
+# --- languages, schema, version
 
 
 def test_languages_shows_the_table() -> None:
@@ -165,32 +165,8 @@ def test_the_schema_is_that_of_the_kinds() -> None:
     assert set(KINDS) == {name.removeprefix("stage-") for name in schema["$defs"] if name.startswith("stage-")}
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_for_a_shell(shell: str) -> None:
-    assert "_DRAGOMAN_COMPLETE" in invoke("completion", shell).stdout
-
-
-def test_shipped_graphs_are_completed() -> None:
-    environment = {"_DRAGOMAN_COMPLETE": "bash_complete", "COMP_WORDS": "dragoman run fi", "COMP_CWORD": "2"}
-    result = CliRunner().invoke(cli, [], env=environment, prog_name="dragoman")
-    assert "plain,file-to-file" in result.output
-
-
 def test_the_version_is_that_of_the_package() -> None:
     assert re.fullmatch(r"dragoman \d+\.\d+\.\d+\S*\n", invoke("--version").stdout)
-
-
-def test_the_help_ends_with_every_exit_code() -> None:
-    for command in ([], ["run"], ["translate"], ["validate"]):
-        result = invoke(*command, "--help")
-        codes = re.findall(r"^  (\d+) +\S", result.stdout.partition("Exit codes:")[2], re.MULTILINE)
-        assert codes == ["0", "1", "2", "3", "69", "78", "130"]
-
-
-def test_every_command_has_its_place_in_the_help() -> None:
-    headings = type(cli).HEADINGS  # type: ignore[attr-defined]
-    assert sorted(name for names in headings.values() for name in names) == sorted(cli.commands)
-    assert max(len(line) for line in invoke("--help").stdout.splitlines()) <= 80
 
 
 # --- doctor

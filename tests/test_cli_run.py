@@ -351,7 +351,7 @@ def test_translate_says_in_one_line_that_there_is_no_recording(small: Path) -> N
     result = invoke("translate", "nope.wav", "--engine", "echo", "--subtitles", "o.srt")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("dragoman: error: talk: ")
+    assert line.startswith("dragoman: error: recording: ")
     assert "nope.wav" in line
 
 

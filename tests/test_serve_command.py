@@ -17,8 +17,8 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
+from pipeline.cli.commands.serve import LIMITS
 from pipeline.cli.main import cli
-from pipeline.cli.serve import LIMITS
 from pipeline.control.client import connected, processes
 from pipeline.control.places import control_folder
 from pipeline.serve.limits import Limits

@@ -45,7 +45,7 @@ class Wishes:
 
 
 def wishes_of(backend: str, output_format: str, report: Path | None, drain_s: float, **more: bool) -> Wishes:
-    """From the options of the command line, as `pipeline.cli.main` names them."""
+    """From the options of the command line, as `pipeline.cli.options` names them."""
     return Wishes(backend, output_format == "json", report, drain_s, **more)
 
 
