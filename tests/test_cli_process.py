@@ -200,6 +200,42 @@ def _read(master: int) -> bytes:
         return b""
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_z_leaves_the_terminal_as_it_was_and_fg_goes_on(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "g.yaml").write_text(LIVE)
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", "run", "g.yaml", "--backend", backend]
+    env = environment(COLUMNS="80", LINES="24", TERM="xterm-256color")
+    streams = {"stdout": slave, "stderr": slave, "process_group": 0}  # a job of its own, as a shell has them
+    with subprocess.Popen(command, cwd=tmp_path, env=env, **streams) as process:  # type: ignore[call-overload]
+        os.close(slave)
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        try:
+            _read_until(master, b"live")
+            process.send_signal(signal.SIGTSTP)
+            assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+            assert b"live" not in _read_until(master, b"\x1b[?25h").rpartition(b"\x1b[2K")[2]  # gone, and a cursor
+            process.send_signal(signal.SIGCONT)
+            assert b"\x1b[?25l" in _read_until(master, b"live")
+            process.send_signal(signal.SIGINT)
+            _read_until(master, b"wrote")
+            assert process.wait(30) == 130
+        finally:
+            watchdog.cancel()
+            process.kill()
+            os.close(master)
+
+
+def _read_until(master: int, words: bytes) -> bytes:
+    written = b""
+    while words not in written:
+        chunk = _read(master)
+        assert chunk, written
+        written += chunk
+    return written
+
+
 @pytest.mark.parametrize("columns", [20, 120])
 def test_a_terminal_shows_progress_and_then_the_summary(tmp_path: Path, columns: int) -> None:
     graph = LIVE.replace("1h", "1s")

@@ -20,7 +20,7 @@ from rich.text import Text as Styled
 
 from pipeline.caps import AUDIO, TEXT, Caps, Port
 from pipeline.cli.keyboard import HINT, pausing
-from pipeline.cli.screen import ROOM_FOR_ECHO, figures, states
+from pipeline.cli.screen import ROOM_FOR_ECHO, figures, live_block, states
 from pipeline.cli.watch import Snapshot
 from pipeline.cli.words import clock
 from pipeline.graph import Graph
@@ -56,9 +56,6 @@ class LiveScreen:
     _live: Live = field(init=False)
     _shot: Snapshot | None = field(init=False, default=None)
 
-    def __attrs_post_init__(self) -> None:
-        self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=True)
-
     @classmethod
     def of(cls, graph: Graph, *, keys: bool = True) -> tuple[LiveScreen, Graph]:
         """The screen, and `graph` with its captions shown on it and its microphones measured."""
@@ -76,6 +73,7 @@ class LiveScreen:
         return screen, shown
 
     def __enter__(self) -> LiveScreen:
+        self._live = live_block(self.console, redirect_stdout=True)
         self._live.start()
         return self
 

@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 from pipeline.cli.watch import Queue, Snapshot
 from pipeline.cli.words import clock, plural, times
 
-__all__ = ["ROOM_FOR_ECHO", "ScreenView", "figures", "render", "states"]
+__all__ = ["ROOM_FOR_ECHO", "ScreenView", "figures", "live_block", "render", "states"]
 
 ROOM_FOR_ECHO = 4
 """Cells left free at the right: a terminal writes `^C` where the cursor is, and must not wrap the line."""
@@ -35,12 +35,8 @@ class ScreenView:
     console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
     _live: Live = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._live = Live(
-            console=self.console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty()
-        )
-
     def __enter__(self) -> ScreenView:
+        self._live = live_block(self.console, redirect_stdout=sys.stdout.isatty())
         self._live.start()
         return self
 
@@ -52,6 +48,11 @@ class ScreenView:
 
     def say(self, text: str) -> None:
         self.console.print(Styled(f"dragoman: {text}", style="yellow"))
+
+
+def live_block(console: Console, *, redirect_stdout: bool) -> Live:
+    """What is drawn over itself on `console`. Once stopped it is done with: it would draw where it was."""
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=redirect_stdout)
 
 
 def render(shot: Snapshot, width: int) -> RenderableType:
