@@ -130,7 +130,8 @@ def test_every_example_in_the_list_is_right() -> None:
         assert not entry["missing"]
         loaded = load(f"stages: {{talk: {{use: tone, duration: 1s}}, it: {entry['example']}}}", "e", KINDS)
         assert loaded.graph.nodes["it"].stage is not None, entry["example"]
-        assert entry["about"]
+        assert entry["about"].endswith(".")
+        assert entry["about"].count("`") % 2 == 0
         assert entry["inputs"] or entry["outputs"]
         assert all(option["help"] for option in entry["options"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import shutil
 import sys
@@ -61,14 +60,13 @@ def _entry(name: str) -> Entry:
     kind = look_up(name, KINDS)
     if isinstance(kind, NoKind):
         return Entry(name, "", {}, {}, (), "", missing=kind.what)
-    about = (inspect.getdoc(kind.make) or "").partition("\n")[0]
     line = example(name, kind.make)
     stage = load(f"stages: {{example: {line}}}", "example", KINDS).graph.nodes["example"].stage
     inputs = (
         {port: _port(each.caps, each.many, each.optional) for port, each in stage.accepts.items()} if stage else {}
     )
     settings = [_setting(option) for option in kind.options.values()]
-    return Entry(name, about, inputs, _outputs(stage) if stage else {}, settings, line)
+    return Entry(name, kind.about, inputs, _outputs(stage) if stage else {}, settings, line)
 
 
 def _port(caps: object, many: bool, optional: bool) -> str:
