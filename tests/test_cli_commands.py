@@ -167,4 +167,5 @@ def test_what_there_is_to_choose_from_is_completed() -> None:
     assert completed("translate", "--from", "EN") == ["en-gb", "en-us"]
     assert completed("serve", "--room-source", "") == [*LANGUAGES]
     assert completed("listen", "--engine", "") == ["local", "realtime", "echo"]
+    assert completed("doctor", "l") == ["listen", "local"]
     assert completed("serve", "--room-mic") == ["--room-microphone"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli import doctor, graphs
+from pipeline.cli import doctor, graphs, languages
 from pipeline.cli import problems as shown
 from pipeline.cli.columns import columns, width
 from pipeline.cli.graphs import shipped
@@ -22,6 +22,7 @@ from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.load import load
 from pipeline.problems import Problem, Where
 from stages import KINDS
+from stages.translate.languages import table
 
 
 def invoke(*arguments: str, **more: Any) -> Any:
@@ -155,10 +156,34 @@ def test_the_short_list_and_the_table_have_a_line_a_kind() -> None:
 def test_languages_shows_the_table() -> None:
     result = invoke("languages")
     assert result.exit_code == 0
-    assert re.search(r"^en-us  pt-br  good +Whisper → en-pt", result.stdout, re.MULTILINE)
-    assert "pip install 'dragoman[local,voices]'" in result.stdout
+    assert re.search(r"^en-gb, en-us +pt-br +good +Whisper → en-pt", result.stdout, re.MULTILINE)
     pairs = json.loads(invoke("languages", "--json").stdout)
     assert {"source": "pt-br", "target": "en-us", "quality": "good"}.items() <= pairs[3].items()
+
+
+def test_languages_says_what_to_install_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing, told, installed in (
+        ({"local", "voices"}, ["en-gb, en-us: pip install 'dragoman[local]'", "pt-br: "], {False}),
+        ({"voices"}, ["into pt-br: pip install 'dragoman[local,voices]'"], {False, True}),
+        (set[str](), [], {True}),
+    ):
+        monkeypatch.setattr(languages, "missing_of", lambda extra, missing=missing: [extra] * (extra in missing))
+        shown = invoke("languages").stdout
+        assert shown.count("pip install") == len(told)
+        assert all(line in shown for line in told)
+        assert {pair["installed"] for pair in json.loads(invoke("languages", "--json").stdout)} == installed
+
+
+def test_every_pair_is_in_the_table_of_languages() -> None:
+    """Read as a person reads it: a row without a target goes on with the sources of the one above."""
+    found, sources, targets, quality = set(), list[str](), list[str](), ""
+    for row in invoke("languages").stdout.partition("\n\n")[0].splitlines()[1:]:
+        tags, *told = re.split(r" {2,}", row)
+        if told:
+            sources, targets, quality = [], told[0].split(", "), told[1]
+        sources += tags.rstrip(",").split(", ")
+        found |= {(source, target, quality) for source in sources for target in targets}
+    assert found == {(route.source, route.target, route.quality) for route in table()}
 
 
 def test_the_schema_is_that_of_the_kinds() -> None:
@@ -190,8 +215,40 @@ def test_doctor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     assert findings["numpy"]["remedy"] == "pip install numpy"
     assert findings["local"]["remedy"] == "pip install 'dragoman[local]'"
     assert "faster-whisper 1.2.1" in findings["local"]["told"]
-    assert (findings["trio"]["core"], findings["trio"]["good"]) == (False, False)
-    assert "to mend: pip install 'dragoman[local,voices,media,piper,devices,serve]'" in invoke("doctor").stdout
+    assert (findings["trio"]["needed"], findings["trio"]["good"]) == (False, False)
+    told = invoke("doctor").stdout
+    assert "to mend: pip install numpy\n" in told
+    assert "if you want it: pip install 'dragoman[local,voices,media,piper,devices,serve]'" in told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "extras"),
+    [("listen", ["local", "voices", "devices"]), ("serve", ["serve", "local", "voices"]), ("piper", ["piper"])],
+)
+def test_doctor_says_what_is_missing_for_what_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, extras: list[str]
+) -> None:
+    monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")])
+    result = invoke("doctor", wanted)
+    assert result.exit_code == 1
+    assert re.findall(r"^  missing +(\w+) ", result.stdout, re.MULTILINE) == extras
+    assert f"to mend: pip install 'dragoman[{','.join(extras)}]'" in result.stdout
+    assert "optional" not in result.stdout
+
+
+def test_doctor_lets_optional_things_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")] * (extra == "media"))
+    result = invoke("doctor")
+    assert result.exit_code == 0
+    assert re.search(r"^  optional +media ", result.stdout, re.MULTILINE)
+    assert "All that is needed works.\nif you want it: pip install 'dragoman[media]'\n" in result.stdout
+    assert invoke("doctor", "translate").stdout.endswith("All that is needed works.\n")
+
+
+def test_doctor_knows_only_what_there_is() -> None:
+    result = invoke("doctor", "lisen")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'listen'?" in result.stderr
 
 
 def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +258,8 @@ def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytes
     findings = {finding.name: finding for finding in doctor.examine()}
     assert not findings["Other"].good
     assert "not the ones tested" in findings["Other"].told
+    assert findings["Other"].needed  # whoever has them uses them
+    assert "--force-reinstall" in findings["Other"].remedy
 
 
 # --- pieces
@@ -218,6 +277,17 @@ def test_columns_stand_under_each_other_whatever_is_in_them() -> None:
     assert [width(row[0]) for row in rows] == [1, 4, 4]
     assert list(columns(rows)) == ["a     x", "日本  y", "\x1b[1mbold\x1b[0m  z"]
     assert list(columns([])) == []
+
+
+def test_the_last_column_is_broken_where_there_is_little_room() -> None:
+    rows = [("name", "what there is to say of it, in many words"), ("a", "short")]
+    assert list(columns(rows, room=30)) == [
+        "name  what there is to say of",
+        "      it, in many words",
+        "a     short",
+    ]
+    assert list(columns(rows, room=5))[0] == "name  what there is to say"  # no narrower than can be read
+    assert len(list(columns(rows))) == 2
 
 
 def test_json_for_a_stream_that_is_not_utf8_is_escaped() -> None:

@@ -15,6 +15,7 @@ from pipeline.cli.exits import refuse
 __all__ = [
     "FILE",
     "backend_option",
+    "beginning",
     "complete_kind",
     "complete_language",
     "complete_running",
@@ -45,31 +46,32 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 def _complete_graph(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from pipeline.cli.graphs import shipped
 
-    return [*_beginning(incomplete, shipped()), CompletionItem(incomplete, type="file")]
+    return [*beginning(incomplete, shipped()), CompletionItem(incomplete, type="file")]
 
 
 def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The stages there are."""
     from stages import KINDS
 
-    return _beginning(incomplete, KINDS)
+    return beginning(incomplete, KINDS)
 
 
 def complete_running(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The graphs that run."""
     from pipeline.cli.looking import running_names
 
-    return _beginning(incomplete, running_names())
+    return beginning(incomplete, running_names())
 
 
 def complete_language(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The languages that have a tag."""
     from stages.languages import LANGUAGES
 
-    return _beginning(incomplete.lower(), LANGUAGES)
+    return beginning(incomplete.lower(), LANGUAGES)
 
 
-def _beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+def beginning(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+    """Those of `words` that begin so."""
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 

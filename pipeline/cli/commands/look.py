@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from pipeline.cli.command import Command, option
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.options import (
+    beginning,
     complete_kind,
     deny_option,
     format_option,
@@ -133,16 +135,34 @@ def devices(meter: bool, device: str | None, seconds: float | None, as_json: boo
         show(as_json)
 
 
+def _complete_purpose(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from pipeline.cli.doctor import purposes
+
+    return beginning(incomplete, purposes())
+
+
 @click.command(
     cls=Command,
-    exits=(Exit.OK, Exit.FAILED),
+    exits={
+        Exit.OK: "all that is needed works",
+        Exit.FAILED: "something that is needed is missing",
+        Exit.USAGE: "wrong usage",
+    },
     short_help="What works on this machine, and how to install the rest.",
 )
+@click.argument("wanted", metavar="[WHAT]...", nargs=-1, shell_complete=_complete_purpose)
 @json_option
-def doctor(as_json: bool) -> None:
-    """What works on this machine, and the commands that install the rest."""
-    from pipeline.cli.doctor import examine, show
+def doctor(wanted: Sequence[str], as_json: bool) -> None:
+    """What works on this machine, and the commands that install the rest.
 
-    findings = examine()
+    WHAT is a command that you want to use (translate, listen, serve), or a part of dragoman that can be
+    installed (local, voices, media, piper, devices): only that is looked at, and all of it is needed. Without
+    it everything is looked at, and only the core is needed.
+
+    Example: dragoman doctor listen
+    """
+    from pipeline.cli.doctor import asked_for, examine, show
+
+    findings = examine(asked_for(wanted))
     show(findings, as_json)
-    sys.exit(Exit.OK if all(finding.good or not finding.core for finding in findings) else Exit.FAILED)
+    sys.exit(Exit.OK if all(finding.good or not finding.needed for finding in findings) else Exit.FAILED)
