@@ -260,6 +260,10 @@ class Execution:
         """Those with a channel, and then those that are function calls."""
         return [*self.plan.edges, *self.plan.fused]
 
+    def edge(self, name: str) -> Edge:
+        """The edge that `name` means; see `pipeline.tapping.edge_named`. Raises: UnknownEdge."""
+        return edge_named(name, self.edges, self.plan.outputs, renamed(self.graph.nodes))
+
     def waits(self) -> Mapping[str, Waits]:
         """What each stage waits for at this moment. Fused stages share a task, and so the answer."""
         return {name: running.waits for running in self._running for name in running.task.stages}
@@ -291,7 +295,7 @@ class Execution:
         Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
         Raises: UnknownEdge.
         """
-        found = edge_named(edge, self.edges, self.plan.outputs, renamed(self.graph.nodes))
+        found = self.edge(edge)
         place = self._channels.get(found, found.consumer)
         outlets = [outlet for running in self._running for outlet in running.outlets.values()]
         return Tapped(found, items, place, outlets)

@@ -16,6 +16,7 @@ __all__ = [
     "FILE",
     "backend_option",
     "beginning",
+    "complete_edge",
     "complete_kind",
     "complete_language",
     "complete_running",
@@ -61,6 +62,13 @@ def complete_running(ctx: click.Context, param: click.Parameter, incomplete: str
     from pipeline.cli.looking import running_names
 
     return beginning(incomplete, running_names())
+
+
+def complete_edge(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The outputs that are read in the graphs that run."""
+    from pipeline.cli.looking import running_outputs
+
+    return beginning(incomplete, running_outputs())
 
 
 def complete_language(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.command import Command, option
 from pipeline.cli.exits import Exit
-from pipeline.cli.options import complete_running
+from pipeline.cli.options import complete_edge, complete_running
 
 __all__ = ["pause", "tap", "top"]
 
@@ -61,7 +61,7 @@ def top(which: str | None, once: bool, as_json: bool) -> None:
     exits=(Exit.OK, Exit.FAILED, Exit.USAGE, Exit.INTERRUPTED),
     short_help="Print what passes along an edge of a graph that runs.",
 )
-@click.argument("edge", metavar="[EDGE]", required=False)
+@click.argument("edge", metavar="[EDGE]", required=False, shell_complete=complete_edge)
 @option("--of", metavar="NAME|PID", help="Of which graph or process.", shell_complete=complete_running)
 @option("--json", "as_json", is_flag=True, help="JSON Lines, as the stage jsonl writes them.")
 @option("--count", metavar="N", type=click.IntRange(min=1), help="Only the next N items.")
@@ -69,11 +69,13 @@ def tap(edge: str | None, of: str | None, as_json: bool, count: int | None) -> N
     """Print the items that pass along EDGE, from now on, without slowing the graph that runs.
 
     An edge goes by the name that reports have for it, `interpreter.text -> captions`, by its ends
-    (`talk>pcm`), by its output (`interpreter.text`), or by the name of a stage. Without EDGE: the edges there
-    are. Texts and marks are printed as they come, of audio the level in each second. What this end is too slow
-    for is left out, and counted.
+    (`talk>pcm`), by its output (`interpreter.text`), or by the name of a stage. Where only one of the graphs
+    that run has it, --of need not say which. Without EDGE: the edges there are.
 
-    Example: dragoman tap interpreter.text --of call
+    Texts and marks are printed as they come, of audio the level in each second. What this end is too slow for
+    is left out, and counted.
+
+    Example: dragoman tap interpreter.text
     """
     from pipeline.cli.tap import tap as print_items
 
