@@ -181,7 +181,8 @@ class _Loader:
         params = Params(self.findings, self.given, self.env, secret, self.complete, secrets=masking.texts)
         params.read(root.get("params"))
         self._stages(root, params)
-        params.say_unused()
+        if not self.options:  # which may stand where a reference was
+            params.say_unused()
         problems = [_without(problem, params.secrets) for problem in self._problems()]
         return Loaded(self.graph, tuple(problems), params.known, help_text)
 

@@ -52,7 +52,8 @@ def catalogue(names: Sequence[str]) -> list[Entry]:
     """The kinds `names`, or all. Exits where there is no such kind."""
     for name in names:
         if name not in KINDS:
-            raise refuse(f"{name!r} is no kind of stage: {did_you_mean(name, KINDS) or one_of(KINDS, most=40)}")
+            hint = did_you_mean(name, KINDS) or f"wanted {one_of(KINDS, most=40)}"
+            raise refuse(f"{name!r} is no kind of stage; {hint}")
     return [_entry(name) for name in names or KINDS]
 
 

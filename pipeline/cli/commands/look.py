@@ -72,21 +72,22 @@ def draw(
 
     Example: dragoman graph dub -o dub.svg
     """
-    from pipeline.cli.graphs import checked, graph_to_run
+    from pipeline.cli.graphs import checked, graph_to_draw
     from pipeline.cli.output import write
     from pipeline.cli.pictures import picture_of
 
     result = checked(graph, *settings(params, options))
-    write(picture_of(graph_to_run(result, tell_warnings=False), way, plan, output), output)
+    write(picture_of(graph_to_draw(result), way, plan, output), output)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, exits=(Exit.OK, Exit.USAGE, Exit.BAD_GRAPH))
 @graph_argument
-def params(graph: str) -> None:
+@json_option
+def params(graph: str, as_json: bool) -> None:
     """What can be set on GRAPH with -p."""
     from pipeline.cli.graphs import checked, show_params
 
-    show_params(checked(graph, {}, {}))
+    show_params(checked(graph, {}, {}), as_json)
 
 
 @click.command("list", cls=Command)
