@@ -95,7 +95,8 @@ def test_a_warning_is_no_error_until_it_is_denied(tmp_path: Path) -> None:
 
 
 def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     problem = Problem("bad", Where("g.yaml", 3, 5, "  a: {use: x}"), "good", "bad: it: is", "mend it")
     terminal, pipe = Terminal(), io.StringIO()
@@ -106,6 +107,9 @@ def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatc
     assert pipe.getvalue() == f"{problem}\n\n{problem}\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert paint("x", "bold red", terminal) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert paint("x", "bold red", pipe) == "\x1b[1;31mx\x1b[0m"
 
 
 def test_a_problem_in_one_line() -> None:

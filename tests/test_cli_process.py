@@ -47,7 +47,11 @@ main()
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    }
     return {**kept, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1", **more}
 
 

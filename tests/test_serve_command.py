@@ -112,7 +112,7 @@ async def test_it_serves_until_it_is_told_to_stop_and_says_goodbye(tmp_path: Pat
         assert process.stderr is not None
         log = b"".join([part async for part in process.stderr])
         assert await process.wait() == 0
-        assert b"stopping: 1 sessions may end" in log
+        assert b"stopping: 1 session may end" in log
         assert b"canary" not in log
 
 
