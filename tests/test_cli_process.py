@@ -47,11 +47,8 @@ main()
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
-    }
+    ours = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1", **more}
 
 

@@ -46,7 +46,7 @@ def columns(rows: Sequence[Sequence[str]], gap: int = 2, room: int | None = None
 
 def _wrapped(start: str, text: str, room: int | None) -> Iterator[str]:
     indent = width(start)
-    if room is None or indent + width(text) <= room:
+    if room is None or not text or indent + width(text) <= room:
         yield f"{start}{text}".rstrip()
         return
     for number, line in enumerate(textwrap.wrap(text, max(room - indent, LEAST), break_on_hyphens=False)):
