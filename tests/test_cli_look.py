@@ -112,6 +112,20 @@ def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatc
     assert paint("x", "bold red", pipe) == "\x1b[1;31mx\x1b[0m"
 
 
+def test_a_problem_is_broken_where_a_terminal_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal, where = Terminal(), Where("g.yaml", 3, 5, "  a: {use: x}")
+    shown.show([Problem("it is bad and longer than that", where, "one of: a, b, c, d, e, f, g, h")], terminal)
+    assert terminal.getvalue().splitlines() == [
+        "g.yaml:3:5: error: it is bad and longer than that",
+        "      a: {use: x}",
+        "        ^",
+        "    wanted: one of: a, b, c, d, e, f, g,",
+        "            h",
+    ]
+
+
 def test_a_problem_in_one_line() -> None:
     assert shown.in_one_line(Problem("bad", None, "good", "worse", "mend it")) == "bad; wanted good; mend it"
     assert shown.count([Problem("a"), Problem("b"), Problem("c", warning=True)]) == "2 errors, 1 warning"
@@ -292,6 +306,7 @@ def test_the_last_column_is_broken_where_there_is_little_room() -> None:
     ]
     assert next(columns(rows, room=5)) == "name  what there is to say"  # no narrower than can be read
     assert len(list(columns(rows))) == 2
+    assert list(columns([("longer than there is room", "")], room=10)) == ["longer than there is room"]
 
 
 def test_json_for_a_stream_that_is_not_utf8_is_escaped() -> None:

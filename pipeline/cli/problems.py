@@ -64,10 +64,8 @@ def _lines(problem: Problem, stream: IO[str]) -> Iterator[tuple[str, str]]:
     colour = "yellow" if problem.warning else "red"
     severity = "warning:" if problem.warning else "error:"
     place, _, what = headline.partition(severity)
-    painted = (
-        paint(place, "bold", stream) + paint(severity, f"bold {colour}", stream) + paint(what, "bold", stream)
-    )
-    yield painted, ""
+    styles = ((place, "bold"), (severity, f"bold {colour}"), (what, "bold"))
+    yield "".join(paint(part, style, stream) for part, style in styles), ""
     for line in lines:
         label, colon, _ = line.partition(":")
         if line.lstrip() == "^":
