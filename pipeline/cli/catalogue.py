@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from pipeline.caps import ANY
+from pipeline.cli.columns import room_on
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
 from pipeline.kinds import NoKind, look_up
@@ -129,8 +129,7 @@ def _show(entry: Entry) -> None:
 
 def _wrapped(start: str, indent: int, text: str, style: str = "") -> str:
     """`text` after `start`, which takes `indent` cells; on a terminal, broken to fit it."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    lines = textwrap.wrap(text, max(columns - indent, 20))
+    lines = textwrap.wrap(text, max((room_on(sys.stdout) or 10_000) - indent, 20))
     return start + f"\n{' ' * indent}".join(paint(line, style, sys.stdout) for line in lines)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,8 @@ from typing import IO
 
 __all__ = ["columns", "room_on", "width"]
 
-LEAST = 20
-"""Cells that a wrapped column has at least."""
+LEAST, USUAL = 20, 80
+"""Cells that a wrapped column has at least, and those of a terminal that does not tell."""
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -27,8 +27,16 @@ def width(text: str) -> int:
 
 
 def room_on(stream: IO[str]) -> int | None:
-    """The cells of a line on the terminal that `stream` is; None where it is no terminal."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    """The cells of a line on the terminal that `stream` is, or what COLUMNS says; None where it is no terminal."""
+    if not stream.isatty():
+        return None
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or USUAL
+    except OSError:
+        return USUAL
 
 
 def columns(rows: Sequence[Sequence[str]], gap: int = 2, room: int | None = None) -> Iterator[str]:
