@@ -151,6 +151,7 @@ def _in_one_line(wrong: click.UsageError, path: str) -> str:
 
         known = [name for each in wrong.ctx.command.params for name in each.opts] if wrong.ctx else ()
         return f"no such option {wrong.option_name}; {did_you_mean(wrong.option_name, known) or hint}"
-    if type(wrong) is click.BadParameter and wrong.param is not None and wrong.ctx is not None:
-        return f"{wrong.param.get_error_hint(wrong.ctx)}: {wrong.message.rstrip('.')}".replace("'", "", 2)
+    if type(wrong) is click.BadParameter and wrong.param is not None:
+        name = wrong.param.opts[-1] if isinstance(wrong.param, click.Option) else wrong.param.human_readable_name
+        return f"{name}: {wrong.message.rstrip('.')}"
     return f"{text[:1].lower()}{text[1:]}; {hint}"
