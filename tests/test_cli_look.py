@@ -211,6 +211,7 @@ def test_the_schema_is_that_of_the_kinds() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert re.fullmatch(r"dragoman \d+\.\d+\.\d+\S*\n", invoke("--version").stdout)
+    assert invoke("-V").stdout == invoke("--version").stdout
 
 
 # --- doctor

@@ -30,7 +30,9 @@ def main() -> None:
     exits=tuple(Exit),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="dragoman", prog_name="dragoman", message="%(prog)s %(version)s")
+@click.version_option(
+    None, "-V", "--version", package_name="dragoman", prog_name="dragoman", message="%(prog)s %(version)s"
+)
 def cli() -> None:
     """Live speech translation, as a graph of small stages that a person can read aloud.
 
