@@ -13,6 +13,7 @@ from pipeline.cli.command import Time, option, titled
 from pipeline.cli.exits import refuse
 
 __all__ = [
+    "ENGINES",
     "FILE",
     "backend_option",
     "beginning",
@@ -25,6 +26,7 @@ __all__ = [
     "engine_option",
     "format_option",
     "graph_argument",
+    "graph_arguments",
     "json_option",
     "language_option",
     "output_option",
