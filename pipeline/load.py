@@ -178,11 +178,18 @@ class _Loader:
         masking = self._masked(root)
         help_text = self._top(root)
         secret = frozenset(masking.params)
-        params = Params(self.findings, self.given, self.env, secret, self.complete, secrets=masking.texts)
+        params = Params(
+            self.findings,
+            self.given,
+            self.env,
+            secret,
+            self.complete,
+            overridden=bool(self.options),
+            secrets=masking.texts,
+        )
         params.read(root.get("params"))
         self._stages(root, params)
-        if not self.options:  # which may stand where a reference was
-            params.say_unused()
+        params.say_unused()
         problems = [_without(problem, params.secrets) for problem in self._problems()]
         return Loaded(self.graph, tuple(problems), params.known, help_text)
 

@@ -4,14 +4,13 @@ A client says what it wants in `do`; answers have a `type`. `graph` may be left 
 
 | `do` | more | answers |
 | --- | --- | --- |
-| `graphs` | `edge` | one `graphs`: the process, and its graphs with their edges, and what can be paused |
+| `graphs` | `edge` | one `graphs`: the process, its graphs, their edges and which is `edge`, what can be paused |
 | `watch` | `every_s`, `graph` | `snapshot` again and again, `ledger` for each graph that ends, `over` |
 | `tap` | `edge`, `graph` | `tapping`, then each `item`, `missed` where the client was too slow, `ended` |
 | `ledger` | `graph` | one `ledger`: what became of everything so far |
 | `set` | `stage`, `attribute`, `value`, `graph` | one `set` |
 
-`graphs` also tells the `protocol`, which this module numbers: another one may say anything. Asked for an `edge`,
-it tells of each graph which of its edges that means, or null.
+`graphs` also tells the `protocol`, which this module numbers: another one may say anything.
 What cannot be done is answered by an `error` with a `message`. `watch` and `tap` go on until the client hangs up.
 """
 
