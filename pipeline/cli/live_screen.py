@@ -45,7 +45,7 @@ class LiveScreen:
     """Draws a run with captions eight times a second on standard error, which is the same terminal as output."""
 
     every_s: float = 0.125
-    console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     captions: Captions = field(factory=Captions)
     levels: Mapping[str, Level] = field(factory=dict)
     """What is heard at each microphone, by the stage's name."""
@@ -98,7 +98,7 @@ class LiveScreen:
         """Print above the block, which no longer shows what has settled."""
         with self.console:  # which writes both at once
             self._draw()
-            self.console.print(line)
+            self.console.print(line, soft_wrap=False)
 
     def _draw(self) -> None:
         """Draw the block as things are now."""
