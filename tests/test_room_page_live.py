@@ -188,10 +188,11 @@ def test_the_room_of_a_graph_is_watched_while_it_runs_and_at_its_end(browser: Br
     ):
         expect(operator.locator("#state")).to_have_text("Live")
         expect(operator.locator("figcaption")).to_contain_text("room")
-        expect(operator.locator("#languages")).to_contain_text("pt-br")
+        expect(operator.locator("#languages")).to_contain_text("Português (Brasil)")
+        expect(operator.locator("#speakers")).to_have_text("What the graph below hears.")
         wait_for_lines(maria, 1)
-        expect(operator.locator("#card-shown .small")).to_contain_text("p95")
-        expect(operator.locator("#ledgers")).to_contain_text("every frame is accounted for · nothing lost")
+        expect(operator.locator("#card-shown .small")).to_contain_text("95 of 100")
+        expect(operator.locator("#ledgers")).to_contain_text("all of it is accounted for · nothing is lost")
         expect(operator.locator("#notices")).to_contain_text("The room has ended")
         expect(operator.locator("#state")).to_have_text("Ended")
         assert graph.process.wait(30) == 0

@@ -131,11 +131,11 @@ function showLanguages(listeners) {
   table(at("languages"), ["Language", "Read#", "Hear the voice#", "Sound skipped#"], rows, "Nobody listens.");
 }
 
-function showSpeakers({ sessions = [], microphone }) {
+function showSpeakers({ state, sessions = [], microphone }) {
   const doing = { waiting: "gets ready", live: "speaks", paused: "is paused" };
   const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
   if (microphone) rows.push(["The microphone of the server's machine", sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
-  table(at("speakers"), ["Who", "Now", "For#"], rows, "Nobody speaks.");
+  table(at("speakers"), ["Who", "Now", "For#"], rows, state === "live" ? "What the graph below hears." : "Nobody speaks.");
 }
 
 // --- the ledger
