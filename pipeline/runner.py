@@ -7,7 +7,7 @@ run in the same way, so that sinks make their files whole, and is raised at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import anyio
@@ -45,8 +45,9 @@ async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
 class ActorInbox:
     """The inputs of an actor: all channels as one stream, or those of one port."""
 
-    def __init__(self, channels: Mapping[str, Sequence[Channel]]) -> None:
+    def __init__(self, channels: Mapping[str, Sequence[Channel]], stopped: Callable[[], bool]) -> None:
         self._channels = channels
+        self._stopped = stopped
         self._inlet: Inlet | None = None
         self._parts: dict[str, ActorInbox] = {}
 
@@ -57,12 +58,16 @@ class ActorInbox:
 
     def __getitem__(self, port: str) -> Inbox:
         if port not in self._parts:
-            self._parts[port] = ActorInbox({port: self._channels.get(port, ())})
+            self._parts[port] = ActorInbox({port: self._channels.get(port, ())}, self._stopped)
         return cast(Inbox, self._parts[port])
 
     @property
     def ports(self) -> Sequence[str]:
         return [port for port, channels in self._channels.items() if channels]
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped()
 
 
 class ActorOutbox:
@@ -94,6 +99,7 @@ class _Running:
     node: Node
     channels: Mapping[str, Sequence[Channel]]
     outlets: Mapping[str, Outlet]
+    stopped: Callable[[], bool]
     state: str = "waiting"
     scope: anyio.CancelScope | None = None
 
@@ -105,7 +111,7 @@ class _Running:
         elif self.task.nature == "transform":
             await _drive([channel for each in self.channels.values() for channel in each], self.outlets["*"])
         else:
-            inbox = cast(Inbox, ActorInbox(self.channels))
+            inbox = cast(Inbox, ActorInbox(self.channels, self.stopped))
             await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
 
     @property
@@ -327,7 +333,7 @@ class Execution:
                 port: self._outlet(run, run[-1] if run else task.head, self._ports(run[-1]) if run else [port])
                 for port, run in task.runs.items()
             }
-        return _Running(task, node, channels, outlets)
+        return _Running(task, node, channels, outlets, lambda: self._stopped)
 
     def _outlet(self, run: Sequence[str], last: str, ports: Sequence[str]) -> Outlet:
         return Outlet([self._step(name) for name in run], {port: self._readers(last, port) for port in ports})

@@ -132,6 +132,10 @@ class Inbox(Protocol):
     def ports(self) -> Sequence[str]:
         """The ports that something is connected to."""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was told to stop, or failed somewhere: then the end that comes may be an early one."""
+
 
 class Outbox(Protocol):
     """An actor's outputs."""

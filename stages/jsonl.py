@@ -44,7 +44,7 @@ class Jsonl:
         return {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        with line_writer(self.path) as write:
+        with line_writer(self.path, inbox) as write:
             async for item in inbox:
                 if self.audio == "none" and isinstance(item, Audio):
                     continue

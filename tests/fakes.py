@@ -36,6 +36,10 @@ class FakeInbox:
     def ports(self) -> Sequence[str]:
         return list(self._ports)
 
+    @property
+    def stopped(self) -> bool:
+        return False
+
 
 @define
 class FakeOutbox:
