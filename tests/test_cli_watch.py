@@ -226,6 +226,12 @@ def test_the_summary_counts_what_is_worth_telling() -> None:
     }
 
 
+def test_what_failed_before_anything_was_heard_has_lost_nothing_worth_telling() -> None:
+    failed = (StageLine("s", "x", "failed", 0, {}),)
+    assert not summary(Graph(), report(stages=failed, media_s=0.0), {})
+    assert summary(Graph(), report(stages=failed), {})[0].rows == [("10 s", "")]
+
+
 def test_a_fault_without_a_note_is_told_too() -> None:
     assert tell(StageError("no", 69)).line == "no"
     assert tell(RuntimeError()).line == "RuntimeError; this is a bug in dragoman: --traceback shows it"

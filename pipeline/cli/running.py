@@ -123,7 +123,7 @@ def _conclude(graph: Graph, before: Marks, outcome: Outcome, wishes: Wishes, lin
         if wishes.traceback:
             print(fault.traceback, file=sys.stderr)
         say_error(fault.line)
-    if lines is None and not wishes.quiet and (report.media_s or not faults):
+    if lines is None and not wishes.quiet and (report.failed or not faults):  # else nothing has begun
         show(summary(graph, report, before), sys.stderr)
     if not report.balanced:
         say_error(f"the ledger does not balance, which is a bug in dragoman: {_unbalanced(report)}")

@@ -73,11 +73,11 @@ def summary(graph: Graph, report: Report, before: Marks) -> list[Section]:
 def outcome(report: Report) -> list[Section]:
     """The part of the summary that needs no graph: pace, losses, figures."""
     counts = [(stage.name, told) for stage in report.stages if (told := _counts(stage.counts))]
+    lost = [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)]
+    began = report.media_s > 0 or not report.failed
     sections = [
-        Section("heard", [_heard(report)]),
-        Section(
-            "lost", [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)] or [("nothing", "")]
-        ),
+        Section("heard", [_heard(report)] if began else []),
+        Section("lost", lost or ([("nothing", "")] if began else [])),
         Section("counted", counts),
     ]
     return _full(sections)
