@@ -17,6 +17,7 @@ from pipeline.plan import make_plan
 from pipeline.runner import run
 from pipeline.stage import StageError
 from stages import KINDS
+from stages.translate.realtime.interpreter import Interpreter
 from tests.caption_service import CANARY, caption_service
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
@@ -182,6 +183,14 @@ async def test_realtime_against_our_own_server(
     assert not report.lost
     assert parse(captions)
     assert soundfile.info(speech).duration >= 2
+
+
+def test_what_realtime_does_in_an_outage_can_be_set() -> None:
+    told = {"interpreter.give_up_s": "5s", "interpreter.spare": "true"}
+    graph = load_file(GRAPHS / "realtime.yaml", KINDS, params={"input": "x.wav"}, options=told, env={}).graph
+    stage = graph.nodes["interpreter"].stage
+    assert isinstance(stage, Interpreter)
+    assert (stage.give_up_s, stage.spare, stage.when_full) == (5, True, "block")
 
 
 @pytest.mark.anyio

@@ -225,7 +225,7 @@ class Interpreter:
         try:
             return api_key_or_env(self.api_key)
         except ValueError as wrong:
-            raise StageError(f"translate: {wrong}", code=2) from wrong
+            raise StageError(str(wrong), code=2) from wrong
 
     def _prepare(self, outbox: Outbox) -> None:
         wanted = frozenset(port for port in MODALITIES if outbox.wanted(port))
@@ -234,7 +234,7 @@ class Interpreter:
         try:
             self._configuration(wanted)
         except ValueError as wrong:
-            raise StageError(f"translate: {wrong}", code=2) from wrong
+            raise StageError(str(wrong), code=2) from wrong
 
     def _configuration(self, wanted: frozenset[str]) -> SessionConfig:
         return session_config(
