@@ -11,15 +11,16 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import ClassVar, Literal
 
 import anyio
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.abc import ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from attrs import define, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
-from pipeline.items import Audio, Mark, MarkKind
+from pipeline.items import Audio, Mark, MarkKind, Text
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
 from stages.languages import checked, checked_or_auto
 from stages.translate.realtime.answer import Given
@@ -148,6 +149,9 @@ class Interpreter:
     _lost: Resume | None = field(init=False, default=None, repr=False)
     """The session that was cut, where the service may still have it."""
     _resumed: int = field(init=False, default=0)
+    _unheard: int = field(init=False, default=0)
+    """Frames of speech that came, and that nobody had taken when the run broke off; `_untold`: final texts."""
+    _untold: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
 
@@ -178,6 +182,8 @@ class Interpreter:
         if self._broken_off:
             held = max(self._replay.answered, self._replay.begin)
             lost["sound without an answer when the run broke off"] = self._hearing.sounding(held, self._replay.end)
+            lost["speech not handed on when the run broke off"] = self._unheard
+            lost["not handed on when the run broke off, texts"] = self._untold
         return lost
 
     def counts(self) -> Mapping[str, int]:
@@ -203,7 +209,7 @@ class Interpreter:
         try:
             async with anyio.create_task_group() as tasks:
                 handed_on = anyio.Event()
-                tasks.start_soon(_hand_on, given, outbox, handed_on)
+                tasks.start_soon(self._hand_on, given, outbox, handed_on)
                 tasks.start_soon(self._take, inbox)
                 tasks.start_soon(self._send)
                 if self.spare:
@@ -215,7 +221,9 @@ class Interpreter:
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
-            self._broken_off = self._ending is None
+            if self._ending is None:
+                self._broken_off = True
+                self._answers.finish()  # what has begun is answered in part, and stays so
 
     def probe(self) -> None:
         """Without a key nothing is opened. Raises: StageError."""
@@ -428,12 +436,22 @@ class Interpreter:
             for port in PORTS:
                 await give.send((port, mark))
 
+    async def _hand_on(self, given: MemoryObjectReceiveStream[Given], outbox: Outbox, done: anyio.Event) -> None:
+        """Hand on what is `given`; what is left where the run breaks off is counted."""
+        async with given:
+            try:
+                async for port, item in given:
+                    await outbox.send(item, port)
+            finally:
+                self._count_left(given)
+        done.set()
 
-async def _hand_on(given: ObjectReceiveStream[Given], outbox: Outbox, done: anyio.Event) -> None:
-    async with given:
-        async for port, item in given:
-            await outbox.send(item, port)
-    done.set()
+    def _count_left(self, given: MemoryObjectReceiveStream[Given]) -> None:
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                _, item = given.receive_nowait()
+                self._unheard += item.frames if isinstance(item, Audio) else 0
+                self._untold += isinstance(item, Text) and item.final
 
 
 def _shown(said: str) -> str:
