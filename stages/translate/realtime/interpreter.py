@@ -176,7 +176,10 @@ class Interpreter:
         return f"{status}; the service says: {self._said}" if self._said else status
 
     def losses(self) -> Mapping[str, int]:
-        lost = {"outage longer than the replay window": self._replay.lost}
+        lost = {
+            "outage longer than the replay window": self._replay.lost,
+            "said before it was known into which language to translate, texts": self._answers.untranslated,
+        }
         if self._ending == "answers were owed at the deadline":
             lost["sound without an answer at the deadline"] = self._waiting.unanswered
         if self._broken_off:
@@ -193,7 +196,6 @@ class Interpreter:
             "spare sessions used": self._lines.spares_used,
             "utterances": self._answers.utterances,
             "utterances answered in part": self._answers.unfinished,
-            "utterances before there was a target language": self._answers.untranslated,
             "answers given before, passed over": self._answers.repeated,
             "errors from the service": self._errors,
             f"ended: {self._ending}": self._ending is not None,
@@ -331,6 +333,10 @@ class Interpreter:
         if line.target != self._target:
             self._aim(self._target, self._replay.sent)
             await line.translate_into(self._target)
+        if line.target and self._answers.can_say_again:
+            self._answers.say_again(self._tail)
+            self._tail = 0
+            line.say_again()
         pcm = self._replay.take(MESSAGE_FRAMES)
         await line.send(pcm or bytes(2 * MESSAGE_FRAMES), self._replay.sent)
         self._tail += 0 if pcm else MESSAGE_FRAMES
