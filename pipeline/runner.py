@@ -51,6 +51,9 @@ class ActorInbox:
         self._inlet: Inlet | None = None
         self._parts: dict[str, ActorInbox] = {}
 
+    def with_outputs(self) -> _WithOutputs:
+        return _WithOutputs(self.__aiter__())
+
     def __aiter__(self) -> Inlet:
         if self._inlet is None:
             self._inlet = Inlet([channel for channels in self._channels.values() for channel in channels])
@@ -68,6 +71,23 @@ class ActorInbox:
     @property
     def stopped(self) -> bool:
         return self._stopped()
+
+
+@define
+class _WithOutputs:
+    """What comes by an inlet, with the output that it comes from."""
+
+    inlet: Inlet
+
+    def __aiter__(self) -> _WithOutputs:
+        return self
+
+    async def __anext__(self) -> tuple[str, Item]:
+        while (pair := await self.inlet.receive()) is not None:
+            channel, item = pair
+            if item is not None:
+                return f"{channel.edge.producer}.{channel.edge.out_port}", item
+        raise StopAsyncIteration
 
 
 class ActorOutbox:

@@ -125,6 +125,9 @@ class Inbox(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Item]: ...
 
+    def with_outputs(self) -> AsyncIterator[tuple[str, Item]]:
+        """The same, each item with the output that it comes from, as `stage.port`."""
+
     def __getitem__(self, port: str) -> Inbox:
         """Only what comes in at `port`; iterate each port, or the whole, but not both."""
 

@@ -209,8 +209,13 @@ async def test_a_call_that_follows_languages_against_our_own_server(
         assert {line["language"] for line in lines if line["type"] == "text" and line["final"]} == {"en-us"}
         await run(loaded("call-auto", service=running.base_url, ours="en-us", theirs="pt-br", **told, **files))
     lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
-    words = {line["text"] for line in lines if line["type"] == "text" and line["final"]}
-    assert {"utterance 1, 2.0 s", "[pt-br] utterance 1, 2.0 s", "[en-us] utterance 1, 2.0 s"} <= words
+    words = {(line["output"], line["text"]) for line in lines if line["type"] == "text" and line["final"]}
+    assert words >= {
+        ("call.transcript_here", "utterance 1, 2.0 s"),
+        ("call.text_there", "[pt-br] utterance 1, 2.0 s"),
+        ("call.transcript_there", "utterance 1, 2.0 s"),
+        ("call.text_here", "[en-us] utterance 1, 2.0 s"),
+    }
     assert all(soundfile.info(path).duration >= 2 for path in files.values())
 
 
