@@ -74,9 +74,9 @@ class Answers:
     translated_from: int = 0
     """Utterances that begin before this position are only transcribed: there was no target language yet."""
     untranslated: int = field(init=False, default=0)
-    """How many of those will not be translated any more."""
+    """How many of those nobody will translate, as things are."""
     _early: list[Answer] = field(init=False, factory=list)
-    """Those that still can be."""
+    """Those that can still be sent again to this session."""
     repeated: int = field(init=False, default=0)
     unfinished: int = field(init=False, default=0)
     exact: bool = field(init=False, default=False)
@@ -110,7 +110,7 @@ class Answers:
         """A session begins, which will be sent what the window holds. Gives a gap for what is lost."""
         if self._cut:
             self._put_back()
-        self._early = []  # it hears them again, too
+        self._give_up(len(self._early))  # unless this session hears them again
         lost_from, lost_to = self.replay.resume()
         self._offset = self.replay.begin
         if lost_to > lost_from:
@@ -151,8 +151,10 @@ class Answers:
 
     def cut(self) -> None:
         """The session is lost: what is held has to be sent again, as far as it has not got it."""
-        if not self.exact:
-            self._give_up_early()  # only by their places are they surely known again
+        if self._early and not self.exact:  # only by their places are many of them surely known again
+            keep = _begin(self._early[-1])
+            self._give_up(len(self._early))
+            self._cover(self.replay.answered, keep)
         self._cut, self._reached = True, self.replay.sent
         self.replay.rewind()
 
@@ -168,6 +170,7 @@ class Answers:
     @property
     def can_say_again(self) -> bool:
         """Whether something was only transcribed and may be sent again now: all that was sent is answered."""
+        self._drop_early()
         quiet = not self.hearing.sounding(self.replay.answered, self.replay.sent)
         return bool(self._early) and quiet and not self.outstanding
 
@@ -178,7 +181,8 @@ class Answers:
         self._put_back()
         self.replay.go_on(max(self.replay.begin, _begin(self._early[0]) - MARGIN_FRAMES))
         self._offset = self.replay.sent - got
-        self._early, self.translated_from = [], 0
+        self._give_up(len(self._early))  # until they are answered
+        self.translated_from = 0
 
     def _put_back(self) -> None:
         """The next session says again what the last one began, and what is not known to be over."""
@@ -200,7 +204,7 @@ class Answers:
         for answer in [*self._earlier, *self._open]:
             self._forget(answer)
         self._open, self._earlier = [], []
-        self._give_up_early()
+        self._give_up(len(self._early))
         return self._taken()
 
     # --- which answer a part belongs to
@@ -221,7 +225,22 @@ class Answers:
             if kind not in answer.came and there in (None, answer):
                 return answer
             self._close(answer)
-        return self._new()
+        return self._translated_after_all(told) or self._new()
+
+    def _translated_after_all(self, told: tuple[int, int] | None) -> Answer | None:
+        """The one that a response at `told` is about, where it was taken for one that is only transcribed.
+
+        So it was when the service was behind: it had the target language before it came to that sound.
+        """
+        known = (early for early in reversed(self._early) if _is_at(early, told))
+        answer = next(known, None) if told else next(reversed(self._early), None)
+        if answer is None or not self.target_language:
+            return None
+        self._early.remove(answer)
+        self._recent = deque((recent for recent in self._recent if recent is not answer), RECENT)
+        self.translated_from = min(self.translated_from, _begin(answer))
+        self._open.append(answer)
+        return answer
 
     def _new(self) -> Answer:
         answer = Answer(held=[] if self._earlier else None)
@@ -392,11 +411,13 @@ class Answers:
             self._never = self.wanted - self._seen
         before = self.replay.answered
         answer.place = answer.place or self._estimate(before)
-        untranslated = bool(self.wanted) and not answer.passthrough and not answer.given & self.wanted
-        if untranslated and self._is_transcript_alone(answer):
+        self.untranslated -= answer.untranslated
+        answer.untranslated = False
+        alone = bool(self.wanted) and not answer.passthrough and not answer.given & self.wanted
+        if alone and self._is_transcript_alone(answer):
             self._early.append(answer)
         end = answer.place[1]
-        self._cover(end, end if answer.exact else before)
+        self._cover(end, end if answer.exact else min(before, end))
         self._recent.append(answer)
         new = end >= self._overlap
         self._forget_all([each for each in self._earlier if (_end(each) <= end if each.exact else new)])
@@ -408,14 +429,14 @@ class Answers:
 
     def _drop_early(self) -> None:
         """Do without those whose sound the window has let go."""
-        while self._early and _begin(self._early[0]) < self.replay.begin:
-            del self._early[0]
-            self.untranslated += 1
+        self._give_up(sum(_begin(answer) < self.replay.begin for answer in self._early))
 
-    def _give_up_early(self) -> None:
-        self.untranslated += len(self._early)
-        self._early = []
-        self.replay.cover(self.replay.answered)
+    def _give_up(self, many: int) -> None:
+        """The first so many of those that are only transcribed stay so, unless they are answered once more."""
+        for answer in self._early[:many]:
+            answer.untranslated = True
+        self.untranslated += many
+        del self._early[:many]
 
     def _forget(self, answer: Answer) -> None:
         """Nothing more will come of it."""
