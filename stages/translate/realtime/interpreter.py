@@ -179,15 +179,15 @@ class Interpreter:
         lost = {
             "outage longer than the replay window": self._replay.lost,
             "said before it was known into which language to translate, texts": self._answers.untranslated,
+            "speech not handed on when the run broke off": self._unheard,
+            "not handed on when the run broke off, texts": self._untold,
         }
         if self._ending == "answers were owed at the deadline":
             lost["sound without an answer at the deadline"] = self._waiting.unanswered
         if self._broken_off:
             held = max(self._replay.answered, self._replay.begin)
             lost["sound without an answer when the run broke off"] = self._hearing.sounding(held, self._replay.end)
-            lost["speech not handed on when the run broke off"] = self._unheard
-            lost["not handed on when the run broke off, texts"] = self._untold
-        return lost
+        return {why: count for why, count in lost.items() if count}
 
     def counts(self) -> Mapping[str, int]:
         told = {
