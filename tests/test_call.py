@@ -377,6 +377,7 @@ async def test_english_and_portuguese_find_each_other(anyio_backend: str, speech
     assert "raposa" in words["transcript_there"]
     assert "learn" in words["text_here"]
     assert "classe" in words["text_there"]
+    assert "compra" in words["text_there"], "what was said before anybody answered"
     assert {text.language for text in ended.texts("text_there")} == {"pt-br"}
     assert {text.language for text in ended.texts("text_here")} == {"en-us"}
     assert len(ended.sound("audio_here")) > RATE
