@@ -52,18 +52,18 @@ def out_file(path: Path, inbox: Inbox | None = None, *, header: bytes = b"") -> 
         raw = FileIO(path, "wb", opener=_as_it_is)
     except OSError as error:
         raise _unwritable(path, error) from error
-    with raw:
-        file = OutFile(path, raw, header)
-        try:
+    file = OutFile(path, raw, header)
+    try:
+        with raw:
             if not os.fstat(raw.fileno()).st_size:
                 file.begin()
             yield file
             if inbox is None or not inbox.stopped:
                 file.begin()
                 new = False
-        finally:
-            if new and file.size <= len(header):
-                path.unlink(missing_ok=True)
+    finally:
+        if new and file.size <= len(header):
+            path.unlink(missing_ok=True)
 
 
 def _as_it_is(path: str, flags: int) -> int:
