@@ -106,6 +106,7 @@ def test_a_pause_sends_nothing_and_takes_nothing_up(browser: Browser, server: Ro
         assert peer.wait_for("room.pause")["paused"] is True
         page.locator("#stop").click()
         expect(page.locator("#state")).to_have_text("Stopped")
+        arrived(server)
 
 
 def test_what_is_said_while_the_network_is_away_is_kept(browser: Browser, server: Rooms) -> None:
@@ -279,6 +280,7 @@ def test_a_microphone_that_is_really_denied(browser: Browser, server: Rooms) -> 
         page.locator("#talk").click()
         expect(page.locator("#notices")).to_contain_text("The microphone is not allowed")
         expect(page.locator("#talk")).to_have_text("Start speaking")
+        arrived(server)
 
 
 def test_who_stops_while_the_browser_asks_has_no_microphone_open(browser: Browser, server: Rooms) -> None:
@@ -319,6 +321,7 @@ def test_why_there_is_no_microphone_is_said(browser: Browser, server: Rooms, scr
         arrived(server)
         page.locator("#talk").click()
         expect(page.locator("#notices")).to_contain_text(words)
+        arrived(server)  # it waits again
 
 
 def test_a_microphone_that_goes_is_missed(browser: Browser, server: Rooms) -> None:
