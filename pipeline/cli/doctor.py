@@ -13,7 +13,6 @@ from attrs import asdict, frozen
 
 from pipeline.cli.columns import columns
 from pipeline.cli.paint import paint
-from pipeline.cli.words import plural
 from pipeline.stage import StageError
 
 __all__ = ["Finding", "examine", "show"]
@@ -64,7 +63,7 @@ def show(findings: Sequence[Finding], as_json: bool) -> None:
     remedies = _together([finding.remedy for finding in findings if finding.remedy])
     for remedy in remedies:
         print(f"to mend: {paint(remedy, 'cyan', sys.stdout)}")
-    if not remedies:
+    if not remedies and all(finding.good for finding in findings):
         print("Everything works.")
 
 
@@ -168,9 +167,14 @@ def _sound_devices() -> Iterator[Finding]:
         told, _, remedy = str(wrong).rpartition(": ")
         yield Finding("devices", "PortAudio", False, told, remedy)
         return
-    inputs, outputs = sum(bool(each.inputs) for each in listed), sum(bool(each.outputs) for each in listed)
-    told = f"{number}, {plural(inputs, 'microphone')}, {plural(outputs, 'speaker')}"
-    yield Finding("devices", "PortAudio", True, f"{told}; see: dragoman devices")
+    yield Finding("devices", "PortAudio", True, number)
+    yield _counted("microphone", sum(bool(each.inputs) for each in listed))
+    yield _counted("speaker", sum(bool(each.outputs) for each in listed))
+
+
+def _counted(word: str, number: int) -> Finding:
+    told = f"{number}; see: dragoman devices" if number else f"the system offers no {word}: plug one in"
+    return Finding("devices", f"{word}s", bool(number), told)
 
 
 # --- weights
