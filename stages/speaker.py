@@ -10,6 +10,7 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
+from pipeline.bell import Bell
 from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
 from pipeline.stage import Duration, Inbox, Outbox, between, option
@@ -65,7 +66,8 @@ class Speaker:
     _speech: Speech | None = field(init=False, default=None)
     _came_hz: int = field(init=False, default=0)
     """The rate at which sound comes; the device may have another."""
-    _room: _Bell = field(init=False, factory=lambda: _Bell())
+    _room: Bell = field(init=False, factory=Bell)
+    """Rings when some of what waits has been played."""
     _retry: Retry = field(init=False, factory=Retry)
     _starved: int = field(init=False, default=0)
     _underflows: int = field(init=False, default=0)
@@ -213,19 +215,3 @@ async def _first_sound(items: AsyncIterator[Item]) -> Audio | None:
         if isinstance(item, Audio) and item.frames:
             return item
     return None
-
-
-@define
-class _Bell:
-    """Wakes who waits for room."""
-
-    _event: anyio.Event | None = field(init=False, default=None)
-
-    def ring(self) -> None:
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        event = self._event = anyio.Event()
-        await event.wait()
