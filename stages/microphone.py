@@ -140,46 +140,41 @@ class Microphone:
 
     async def _hear(self, track: Track, outbox: Outbox, device: Device) -> None:
         """Open the device, and send on what it gives. Raises: DeviceLost."""
-        frames = block_frames(self.block_ms, self._rate)
         self._ear = ear = Listening.of(self._rate, self.channels, closed=self._paused)
+        ready: deque[Item] = deque()
         try:
             async with ear.on(device, self.latency_ms / 1000):
                 track.open(ear.timing, closed=self._paused)
-                await self._follow(ear, device, track, frames, outbox)
+                try:
+                    await self._send_on(ear, track, ready, outbox)
+                except DeviceLost as lost:  # told before it is closed, which may take its time
+                    self._tally.times_lost += 1
+                    if self.when_lost == "reopen":
+                        self._retry.begin(f"microphone {device.name!r}", str(lost))
+                    raise
         finally:
-            self._ear = None
-            self._tally = self._tally.with_ear(ear)
-
-    async def _follow(self, ear: Listening, device: Device, track: Track, frames: int, outbox: Outbox) -> None:
-        """Send on what `ear` hears, and behind all of it a `FLUSH`. Raises: DeviceLost."""
-        try:
-            await self._send_on(ear, track, frames, outbox)
-        except DeviceLost as lost:
-            self._tally.times_lost += 1
-            if self.when_lost == "reopen":
-                self._retry.begin(f"microphone {device.name!r}", str(lost))
-            raise
-        finally:
-            await _send(deque(track.lose(ear.intake.position, ear.intake.missing)), outbox)
-
-    async def _send_on(self, ear: Listening, track: Track, frames: int, outbox: Outbox) -> None:
-        ready: deque[Item] = deque()
-        try:
-            while True:
-                for piece in await ear.pieces(frames):
-                    self._retry.end()
-                    ready.extend(track.items(piece))
-                if ear.silent:
-                    ready.extend(track.flush())
-                await _send(ready, outbox)
-        finally:
-            # Stopped, what was captured before is sent: the runner delivers what is handed over while cancelled.
+            # The device is closed, and gives no more: this is all. It is sent also where the run is stopped: the
+            # runner delivers what is handed over while cancelled.
             for piece in ear.rest():
                 ready.extend(track.items(piece))
+            ready.extend(track.lose(ear.intake.position, ear.intake.missing))
             try:
                 await _send(ready, outbox)
             finally:
+                self._ear = None
                 self._tally.lost += sum(item.frames for item in ready if isinstance(item, Audio))
+                self._tally = self._tally.with_ear(ear)
+
+    async def _send_on(self, ear: Listening, track: Track, ready: deque[Item], outbox: Outbox) -> None:
+        """Send on what `ear` hears; `ready` keeps what could not be sent. Raises: DeviceLost."""
+        frames = block_frames(self.block_ms, self._rate)
+        while True:
+            for piece in await ear.pieces(frames):
+                self._retry.end()
+                ready.extend(track.items(piece))
+            if ear.silent:
+                ready.extend(track.flush())
+            await _send(ready, outbox)
 
 
 async def _send(ready: deque[Item], outbox: Outbox) -> None:

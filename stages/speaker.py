@@ -135,7 +135,7 @@ class Speaker:
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
-            self._cut_off = speech.unplayed
+            self._cut_off += speech.unplayed
 
     def _speech_for(self, device: Device, first: Audio) -> Speech:
         """At the rate that comes where the device takes it, else at the device's own. Blocks."""
@@ -179,6 +179,7 @@ class Speaker:
             finally:
                 self._starved += mouth.starved
                 self._underflows += mouth.underflows
+                self._cut_off += mouth.cut_off
 
     async def _pump(self, mouth: Playing, speech: Speech) -> None:
         while not speech.playout.drained:

@@ -235,6 +235,7 @@ async def test_a_fade_ends_in_silence_whatever_the_blocks() -> None:
     wave = np.concatenate(blocks)[:, 0].astype(int)
     assert np.abs(np.diff(wave)).max() <= 9000 / 80 + 1
     assert not wave[145:].any()
+    assert mouth.cut_off == 3 * 60 - 80, "what came from the ring after it did not sound"
 
 
 @pytest.mark.anyio
