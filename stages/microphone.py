@@ -38,7 +38,8 @@ class Microphone:
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, also "
+        "where that changes, if there is a sound server that takes streams along, as PulseAudio does",
     )
     rate: int | None = option(
         None, help="sample rate in Hz; null for the device's own", check=between(1000, 384_000, "Hz")

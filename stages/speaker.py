@@ -44,7 +44,8 @@ class Speaker:
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, also "
+        "where that changes, if there is a sound server that takes streams along, as PulseAudio does",
     )
     volume_db: float = option(0.0, help="how much louder or softer to play", check=between(-60, 20, "dB"))
     latency_ms: float = option(
