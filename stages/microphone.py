@@ -15,9 +15,10 @@ from pipeline.items import Audio, Item
 from pipeline.stage import Inbox, Outbox, between, option
 from stages.chunk import block_frames
 from stages.devices.again import Policy, used
+from stages.devices.device import Device
 from stages.devices.listening import Listening
-from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
-from stages.devices.portaudio import Device, check, find
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost, SteppedAside
+from stages.devices.portaudio import check, find, step_aside
 from stages.devices.retry import Retry
 from stages.devices.track import Track
 
@@ -38,8 +39,8 @@ class Microphone:
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, also "
-        "where that changes, if there is a sound server that takes streams along, as PulseAudio does",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, "
+        "which a sound server may change meanwhile: PulseAudio takes the sound along",
     )
     rate: int | None = option(
         None, help="sample rate in Hz; null for the device's own", check=between(1000, 384_000, "Hz")
@@ -131,16 +132,16 @@ class Microphone:
         self._rate = self.rate or device.rate_hz
         self._track = track = Track(self._rate)
         hear = partial(self._hear, track, outbox)
-        await used(device, hear, self._found, self._retry, word="microphone", when_lost=self.when_lost)
+        await used(device, hear, self.device, "input", self._retry, when_lost=self.when_lost)
 
     def _found(self) -> Device:
         """The device, if it takes the rate. Blocks."""
         device = find(self.device, "input")
-        check(device, "input", self.rate or self._rate or device.rate_hz, self.channels)
+        check(device, "input", self.rate or device.rate_hz, self.channels)
         return device
 
     async def _hear(self, track: Track, outbox: Outbox, device: Device) -> None:
-        """Open the device, and send on what it gives. Raises: DeviceLost."""
+        """Open the device, and send on what it gives. Raises: DeviceLost, SteppedAside."""
         self._ear = ear = Listening.of(self._rate, self.channels, closed=self._paused)
         ready: deque[Item] = deque()
         try:
@@ -167,9 +168,11 @@ class Microphone:
                 self._tally = self._tally.with_ear(ear)
 
     async def _send_on(self, ear: Listening, track: Track, ready: deque[Item], outbox: Outbox) -> None:
-        """Send on what `ear` hears; `ready` keeps what could not be sent. Raises: DeviceLost."""
+        """Send on what `ear` hears; `ready` keeps what could not be sent. Raises: DeviceLost, SteppedAside."""
         frames = block_frames(self.block_ms, self._rate)
         while True:
+            if step_aside():
+                raise SteppedAside
             for piece in await ear.pieces(frames):
                 self._retry.end()
                 ready.extend(track.items(piece))

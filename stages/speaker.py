@@ -15,9 +15,10 @@ from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
 from pipeline.stage import Duration, Inbox, Outbox, between, option
 from stages.devices.again import Policy, used
-from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost
+from stages.devices.device import Device
+from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost, SteppedAside
 from stages.devices.playing import Playing, playing
-from stages.devices.portaudio import Device, find, takes
+from stages.devices.portaudio import find, step_aside, takes
 from stages.devices.retry import Retry
 from stages.devices.speech import Speech
 from stages.played import Played
@@ -44,8 +45,8 @@ class Speaker:
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, also "
-        "where that changes, if there is a sound server that takes streams along, as PulseAudio does",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, "
+        "which a sound server may change meanwhile: PulseAudio takes the sound along",
     )
     volume_db: float = option(0.0, help="how much louder or softer to play", check=between(-60, 20, "dB"))
     latency_ms: float = option(
@@ -132,7 +133,7 @@ class Speaker:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._take, first, items, speech)
                 play = partial(self._play_on, speech)
-                await used(device, play, self._found, self._retry, word="speaker", when_lost=self.when_lost)
+                await used(device, play, self.device, "output", self._retry, when_lost=self.when_lost)
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
@@ -184,6 +185,9 @@ class Speaker:
 
     async def _pump(self, mouth: Playing, speech: Speech) -> None:
         while not speech.playout.drained:
+            if step_aside():
+                await mouth.play_out()
+                raise SteppedAside
             now = anyio.current_time()
             speech.fill(mouth.room, now)
             self._room.ring()

@@ -16,7 +16,7 @@ from pipeline.cli import devices, doctor
 from pipeline.cli.main import cli
 from pipeline.cli.meter import Level, bar, drawn, level_of
 from stages.devices import portaudio
-from stages.devices.portaudio import Device
+from stages.devices.device import Device
 from tests.pulse import MIC, RATE, Pulse, needs_devices
 
 HALF = (16384 * np.sin(np.arange(30 * RATE) * 2 * np.pi * 400 / RATE)).astype(np.int16)

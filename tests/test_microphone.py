@@ -22,7 +22,7 @@ from attrs import define, field
 
 from pipeline.items import Audio, Item, Mark, MarkKind, Samples
 from pipeline.stage import StageError
-from stages.devices.portaudio import Device
+from stages.devices.device import Device
 from stages.microphone import Microphone
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse

@@ -12,7 +12,8 @@ from pipeline.cli.columns import columns
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
 from pipeline.stage import StageError
-from stages.devices.portaudio import USUAL_RATES_HZ, Device, Direction, devices, offered_rates
+from stages.devices.device import Device, Direction
+from stages.devices.portaudio import USUAL_RATES_HZ, devices, offered_rates
 
 __all__ = ["show", "show_meter"]
 

@@ -15,9 +15,10 @@ import anyio
 from attrs import define, field
 
 from pipeline.items import Samples
+from stages.devices.device import Device
 from stages.devices.intake import Intake, Piece
 from stages.devices.opened import DeviceLost, LoopClock, Vigil, opened
-from stages.devices.portaudio import Device, Stream
+from stages.devices.portaudio import Stream
 from stages.devices.timing import Timing
 from stages.devices.watchdog import TICK_S
 

@@ -10,8 +10,9 @@ import numpy as np
 from attrs import define, field
 
 from pipeline.items import Samples
+from stages.devices.device import Device
 from stages.devices.opened import DeviceLost, LoopClock, Vigil, opened
-from stages.devices.portaudio import Device, Stream
+from stages.devices.portaudio import Stream
 from stages.devices.ring import Ring
 
 __all__ = ["LEAD_S", "Playing", "playing"]
