@@ -30,9 +30,9 @@ class Microphone:
     """Give what a microphone hears, as PCM16, at its own rate or another that it offers.
 
     Positions count from the moment it is opened. What is lost leaves a `GAP` in its place and is counted: an
-    overrun where nobody takes the sound for two seconds, and the time in which the device was away. While `paused`
-    nothing that is said enters the process: a `FLUSH` ends the utterance that went before, positions go on with
-    the time, and nothing counts as lost.
+    overrun where nobody takes the sound for two seconds, or inside the device, as far as its clock tells how long
+    that was; and the time in which the device was away. While `paused` nothing that is said enters the process: a
+    `FLUSH` ends the utterance that went before, positions go on with the time, and nothing counts as lost.
 
     Raises: StageError where there is no such device, it will not open, or is lost and `when_lost` says fail.
     """
@@ -118,7 +118,7 @@ class Microphone:
         return {
             "frames not heard while paused": unheard,
             "times the device was lost": self._tally.times_lost,
-            "overruns inside the device, of unknown length": tally.overflows,
+            "overruns inside the device": tally.overflows,
         }
 
     # --- work

@@ -11,7 +11,7 @@ from anyio import to_thread
 from attrs import define, field
 
 from stages.devices.device import Device, Direction
-from stages.devices.portaudio import Callback, Stream, open_stream
+from stages.devices.portaudio import Fill, Hear, Stream, open_stream
 from stages.devices.watchdog import LOST_AFTER_S, Watchdog
 
 __all__ = ["INPUT_LATENCY_MS", "OUTPUT_LATENCY_MS", "DeviceLost", "LoopClock", "SteppedAside", "Vigil", "opened"]
@@ -65,7 +65,7 @@ class Vigil:
 
 @asynccontextmanager
 async def opened(
-    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Callback
+    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Hear | Fill
 ) -> AsyncIterator[Stream]:
     """A stream on `device`, closed at the end; a device that will not close is left to itself."""
     stream = await to_thread.run_sync(open_stream, device, direction, rate, channels, latency_s, callback)

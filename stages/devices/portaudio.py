@@ -29,7 +29,8 @@ from stages.devices.device import WORDS, Device, Direction, choose
 
 __all__ = [
     "USUAL_RATES_HZ",
-    "Callback",
+    "Fill",
+    "Hear",
     "Restarting",
     "Stream",
     "check",
@@ -51,10 +52,12 @@ _LONGEST_DELAY_S = 2.0
 """More than this is no delay, but a clock that some drivers leave at zero."""
 _BAD_RATE, _BAD_CHANNELS, _BUSY = -9997, -9998, -9985  # PaErrorCode in portaudio.h
 
-Callback = Callable[[Samples, float, bool], None]
-"""Called in PortAudio's thread with the device's own buffer, int16 (frames, channels), to read or to fill; with
-the seconds since its first frame was captured, or until it will sound (0: not known); and whether the device
-itself ran over or dry before."""
+Hear = Callable[[Samples, float, bool, float], None]
+"""Called in PortAudio's thread with the device's own buffer, int16 (frames, channels), to read; with the seconds
+since its first frame was captured (0: not known); whether the device itself ran over before; and when that frame
+was captured by the device's own clock (0: it has none)."""
+Fill = Callable[[Samples, float, bool], None]
+"""The same with a buffer to fill; with the seconds until it will sound, and whether the device ran dry before."""
 
 
 class Restarting(StageError):
@@ -319,7 +322,7 @@ class Stream:
 
 
 def open_stream(
-    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Callback
+    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Hear | Fill
 ) -> Stream:
     """Open `device` and start it. Blocks: call it in a thread. Raises: StageError where it will not open."""
     with _library.asked() as sd:
@@ -345,10 +348,10 @@ def open_stream(
         return Stream(float(stream.latency), stream)
 
 
-def _called(callback: Callback, direction: Direction, channels: int) -> Callable[[Any, int, Any, Any], None]:
+def _called(callback: Any, direction: Direction, channels: int) -> Callable[[Any, int, Any, Any], None]:
     def heard(buffer: Any, frames: int, time: Any, status: Any) -> None:
-        samples = np.frombuffer(buffer, np.int16).reshape(frames, channels)
-        callback(samples, _delay(time.currentTime - time.inputBufferAdcTime), bool(status.input_overflow))
+        samples, captured = np.frombuffer(buffer, np.int16).reshape(frames, channels), time.inputBufferAdcTime
+        callback(samples, _delay(time.currentTime - captured), bool(status.input_overflow), captured)
 
     def played(buffer: Any, frames: int, time: Any, status: Any) -> None:
         samples = np.frombuffer(buffer, np.int16).reshape(frames, channels)
