@@ -7,8 +7,8 @@ run in the same way, so that sinks make their files whole, and is raised at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import anyio
 from attrs import define
@@ -21,16 +21,14 @@ from pipeline.ledger import EdgeLine, Report, StageLine, Tally
 from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
 from pipeline.plan import Plan, Task, make_plan
+from pipeline.snapshot import GraphSnapshot, Waits, take
 from pipeline.stage import Actor, Inbox, Join, Transform
 from pipeline.tapping import TAPPED_ITEMS, Tapped, edge_named
 
-__all__ = ["Execution", "Waits", "run"]
+__all__ = ["Execution", "run"]
 
 DRAIN_S = 30.0
 """How long a stopped run may take to deliver what is under way."""
-
-Waits = Literal["", "input", "room"]
-"""What a stage's task waits for: an item on an empty edge, room on a full one, or nothing that can be told."""
 
 
 async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
@@ -191,9 +189,11 @@ class Execution:
         return self.report()
 
     def _meet(self) -> None:
-        """Let stages know each other, those that want to."""
+        """Let stages know each other and the run, those that want to."""
         stages = {name: node.stage for name, node in self.plan.nodes.items() if node.stage is not None}
         for name, stage in stages.items():
+            if (oversee := getattr(stage, "oversee", None)) is not None:
+                oversee(self)
             meet = getattr(stage, "meet", None)
             if meet is None:
                 continue
@@ -276,6 +276,28 @@ class Execution:
             return self._media_s(), None
         done, total = max(told, key=lambda each: each[1] or 0)
         return done, total
+
+    def behind_s(self, end_ms: int) -> float | None:
+        """How far the source has got past `end_ms`, in seconds; None where there is no sound, or several sources.
+
+        Of a source that gives sound as it is spoken, that is how long ago it was.
+        """
+        sources = [running.task.head for running in self._running if running.task.nature == "source"]
+        if len(sources) != 1:
+            return None
+        given = [tally for edge, tally in self._tallies() if edge.producer == sources[0] and tally.rate_hz]
+        return max(*(tally.end / tally.rate_hz - end_ms / 1000 for tally in given), 0.0) if given else None
+
+    def looks(self) -> Iterator[Mapping[str, Any]]:
+        """Snapshots as plain data, each taken when it is asked for; rates are since the one before."""
+        last: GraphSnapshot | None = None
+        while True:
+            last = take(self, last)
+            yield last.as_json()
+
+    def ledger(self) -> Mapping[str, Any]:
+        """The report as plain data."""
+        return self.report().as_json()
 
     def newest(self) -> dict[str, Text]:
         """The newest text that each output (`stage.port`) has given."""

@@ -20,9 +20,9 @@ LAYERS = (
     "expand channels options reading",
     "graph outlet kinds params",
     "plan masking build tapping",
-    "load",
+    "load snapshot",
     "runner schema",
-    "snapshot watched",
+    "watched",
 )
 ENDS = ("cli", "serve", "control", "__main__", "__init__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

@@ -41,7 +41,7 @@ class LiveScreen:
     """Draws a run that listens, eight times a second on standard error, which is the same terminal as output."""
 
     every_s: float = 0.125
-    console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     captions: Captions = field(factory=Captions)
     levels: Mapping[str, Level] = field(factory=dict)
     """What is heard at each microphone, by the stage's name."""
@@ -93,7 +93,7 @@ class LiveScreen:
     def caption(self, text: Text) -> None:
         """A text that is being said, or that is complete: then it settles into a line."""
         if line := self.captions.feed(text):
-            self.console.print(Styled(sayable(sys.stderr, line)))
+            self.console.print(Styled(sayable(sys.stderr, line)), soft_wrap=False)
 
 
 def render_live(

@@ -28,11 +28,12 @@ TEXTS_SHOWN = 2
 class ScreenView:
     """Draws the run eight times a second on standard error.
 
-    What stages print to standard output goes above the block where both are the terminal.
+    What stages print to standard output goes above the block where both are the terminal. Links in it stay whole:
+    it is for the terminal to wrap them.
     """
 
     every_s: float = 0.125
-    console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     _live: Live = field(init=False)
     _note: str = field(init=False, default="")
 

@@ -18,7 +18,7 @@ from attrs import frozen
 from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.keyboard import keyboard, pausing
-from pipeline.cli.room import Plan, links, qr_code, room_of
+from pipeline.cli.room import Plan, links, room_of
 from pipeline.cli.room_microphone import HINT, obey_keys
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
@@ -29,7 +29,9 @@ from pipeline.serve.opening import opened
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.room.qr import qr_code
 from stages.sockets import is_loopback
+from stages.tls import server_context
 from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
@@ -207,12 +209,10 @@ def encryption_of(cert: Path | None, key: Path | None) -> tls.SSLContext | None:
         if key is not None:
             raise refuse("--tls-key needs --tls-cert")
         return None
-    context = tls.create_default_context(tls.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key, password="")  # one that is encrypted is refused: nobody is asked
-    except (OSError, ValueError) as wrong:
-        raise refuse(f"no certificate with its key in {cert}{f' and {key}' if key else ''}: {wrong}") from None
-    return context
+        return server_context(cert, key)
+    except ValueError as wrong:
+        raise refuse(str(wrong)) from None
 
 
 def sessions_of(pairs: Sequence[str], engine: Engine) -> Sequence[SessionConfig]:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text as Styled
 
-from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, rows
+from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, room_lines, rows
 from pipeline.cli.words import clock, times
 from pipeline.control.client import Message
 
@@ -95,7 +95,8 @@ def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[Rend
     (graph,), width = seen.graphs, console.width
     statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]][:STATUSES]
     newest = len(graph["texts"])
-    spare = height - HEADS - len(statuses) - (newest + 1 if newest else 0)
+    rooms = [line for room in seen.rooms for line in room_lines(room)]
+    spare = height - HEADS - len(rooms) - len(statuses) - (newest + 1 if newest else 0)
     shown, hidden = _fitting(list(rows(graph)), spare)
     yield _title(graph["name"], headline(graph), title, width)
     yield _stages(seen, graph, shown, console)
@@ -103,10 +104,12 @@ def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[Rend
         yield _one_line(f"and {hidden} more, for which this window is too low", width, "dim")
     for name, status in statuses:
         yield _one_line(f"{name}: {status}", width, "yellow")
-    room = height - HEADS - len(shown) - bool(hidden) - len(statuses) - 1
-    if newest and room > 0:
+    for line in rooms:
+        yield _one_line(line, width, "cyan")
+    left = height - HEADS - len(shown) - bool(hidden) - len(statuses) - len(rooms) - 1
+    if newest and left > 0:
         yield Styled("")
-        yield from list(_texts(seen.texts(graph["name"]), console))[-room:]
+        yield from list(_texts(seen.texts(graph["name"]), console))[-left:]
 
 
 def _fitting(all_rows: Sequence[Row], room: int) -> tuple[Sequence[Row], int]:
@@ -198,7 +201,8 @@ def _label(text: Message) -> str:
 
 def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[RenderableType]:
     ledgers = list(seen.ledgers)[-3:]
-    room = max(height - 2 - len(ledgers), 1)
+    rooms = [line for room in seen.rooms for line in room_lines(room)]
+    room = max(height - 2 - len(rooms) - len(ledgers), 1)
     count = len(seen.graphs) + seen.more
     shown = seen.graphs[: room if count <= room else room - 1]
     yield _title(f"{count or 'no'} graphs", "", title, console.width)
@@ -213,6 +217,8 @@ def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[
     yield table
     if count > len(shown):
         yield _one_line(f"and {count - len(shown)} more", console.width, "dim")
+    for line in rooms:
+        yield _one_line(line, console.width, "cyan")
     for ledger in ledgers:
         yield _one_line(ledger.headline, console.width, "red" if ledger.report.lost else "dim")
 

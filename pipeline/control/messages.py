@@ -10,6 +10,7 @@ A client says what it wants in `do`; answers have a `type`. `graph` may be left 
 | `ledger` | `graph` | one `ledger`: what became of everything so far |
 | `set` | `stage`, `attribute`, `value`, `graph` | one `set` |
 
+A `snapshot` also tells of `rooms`: see `pipeline.stage.Hosting.figures`, and a `name`.
 `graphs` also tells the `protocol`, which this module numbers: another one may say anything.
 What cannot be done is answered by an `error` with a `message`. `watch` and `tap` go on until the client hangs up.
 """
