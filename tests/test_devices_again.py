@@ -12,7 +12,7 @@ from stages.devices import portaudio
 from stages.devices.again import used
 from stages.devices.device import Device
 from stages.devices.opened import DeviceLost, SteppedAside
-from stages.devices.portaudio import Restarting
+from stages.devices.portaudio import Restarting, find_again, step_aside
 from stages.devices.retry import Retry
 from tests.simulated import in_simulated_time
 
@@ -57,11 +57,13 @@ LOOKED, LOOKED_AFTER_REFUSAL = ("USB", "input", False), ("USB", "input", True)
 
 
 def test_a_lost_device_is_looked_for_by_its_name_until_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    uses = [DeviceLost("gone"), StageError("busy"), None]
-    finds = [StageError("none"), OLD, Restarting("later"), NEW]
+    """The others are asked to step aside once: it may not open because another program has it."""
+    uses = [DeviceLost("gone"), StageError("busy"), StageError("busy"), None]
+    finds = [StageError("none"), OLD, StageError("none"), Restarting("later"), NEW, NEW]
     assert go(monkeypatch, uses, finds, "reopen") == [
         *("use 1", LOOKED, LOOKED, "use 1"),
-        *(LOOKED_AFTER_REFUSAL, LOOKED_AFTER_REFUSAL, "use 4"),
+        *(LOOKED_AFTER_REFUSAL, LOOKED_AFTER_REFUSAL, LOOKED, "use 4"),
+        *(LOOKED, "use 4"),
     ]
 
 
@@ -89,6 +91,29 @@ def test_streams_are_asked_to_step_aside_for_a_while_and_seldom(monkeypatch: pyt
     now += 10
     library.ask_to_step_aside()
     assert library.waits
+
+
+@pytest.mark.parametrize(
+    ("ours", "refused", "steps_aside"), [([OLD], False, False), ([OLD], True, True), ([], False, True)]
+)
+def test_what_another_process_sees_is_opened_as_our_own_has_it(
+    monkeypatch: pytest.MonkeyPatch, ours: list[Device], refused: bool, steps_aside: bool
+) -> None:
+    library = portaudio._Library()
+    library.streams = 1
+    monkeypatch.setattr(portaudio, "_library", library)
+    monkeypatch.setattr(portaudio, "_sounddevice", lambda: None)
+    monkeypatch.setattr(portaudio, "_told", lambda sd: ())
+    monkeypatch.setattr(portaudio, "_listed", lambda: ours)
+    monkeypatch.setattr(portaudio, "_seen_from_outside", lambda: [NEW])
+    if steps_aside:
+        with pytest.raises(Restarting, match="'USB' is there, but PortAudio has to be started anew to use it"):
+            find_again("usb", "input", refused=refused)
+        with pytest.raises(Restarting, match="PortAudio starts anew, to see a device that was plugged in"):
+            find_again("usb", "input")
+    else:
+        assert find_again("usb", "input", refused=refused) == OLD
+    assert step_aside() == steps_aside
 
 
 class Clock:

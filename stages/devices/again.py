@@ -35,30 +35,37 @@ async def used(
     and `when_lost` says fail, or will not open at first.
     """
     wanted, word = lasting(wanted, device), WORDS[direction]
+    refusals = 0
     while True:
-        refused = False
         try:
             await use(device)
             return
         except SteppedAside:
             retry.begin(f"{word} {device.name!r}", "PortAudio starts anew, to see a device that was plugged in")
+            refusals = 0
         except DeviceLost as lost:
             if when_lost == "fail":
                 raise StageError(f"the {word} {device.name!r} is lost: {lost}") from None
+            refusals = 0
         except StageError as closed:
             if not retry.trying or when_lost == "fail":
                 raise
             retry.failed(str(closed))
-            refused = True
-        device = await _found_again(partial(find_again, wanted, direction, refused=refused), retry, when_lost)
+            refusals += 1
+        device = await _found_again(wanted, direction, retry, when_lost, refused=refusals == 1)
 
 
-async def _found_again(find: Callable[[], Device], retry: Retry, when_lost: Policy) -> Device:
+async def _found_again(
+    wanted: str | int | None, direction: Direction, retry: Retry, when_lost: Policy, *, refused: bool
+) -> Device:
     while True:
         await anyio.sleep(retry.next_delay_s())
         try:
-            return await to_thread.run_sync(find)
+            return await to_thread.run_sync(partial(find_again, wanted, direction, refused=refused))
+        except Restarting as wait:
+            retry.failed(str(wait))
+            refused = False
         except StageError as missing:
-            if when_lost == "fail" and not isinstance(missing, Restarting):
+            if when_lost == "fail":
                 raise
             retry.failed(str(missing))

@@ -80,11 +80,12 @@ class _Library:
         return self._waits and time.monotonic() < self._asked_at + _STEP_ASIDE_WITHIN_S
 
     def ask_to_step_aside(self) -> None:
-        """Not again and again: a device may be there and be another program's, or one of the streams may stay."""
+        """Not again and again: one of the streams may stay."""
         if time.monotonic() >= self._asked_at + _STEP_ASIDE_EVERY_S:
             self._waits, self._asked_at = True, time.monotonic()
 
     def start_anew(self, sd: Any) -> None:
+        """Once no stream is open."""
         sd._terminate()
         # As `sd._initialize` does, which throws away meanwhile whatever anybody writes on standard error.
         sd._check(sd._lib.Pa_Initialize(), "Error initializing PortAudio")
@@ -155,8 +156,8 @@ def find(wanted: str | int | None, direction: Direction) -> Device:
 def find_again(wanted: str | int | None, direction: Direction, *, refused: bool = False) -> Device:
     """What `choose` chooses of the devices that there are now, whatever streams are open. Blocks.
 
-    `refused`: where our PortAudio has it, it does not open there. Raises: StageError where there is none, and
-    Restarting where the others are to step aside: try again.
+    `refused`: as our PortAudio has it, it does not open. Raises: StageError where there is none, and Restarting
+    where the others are to step aside: try again, and say `refused` once only, as another program may have it.
     """
     with _library.asked() as sd:
         alone = _library.streams == 0
@@ -197,7 +198,9 @@ def _seen_from_outside() -> Sequence[Device]:
         return ()
     command = [sys.executable or "", "-c", _TELL]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_ANSWERS_WITHIN_S, check=True)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWERS_WITHIN_S, check=True
+        )
         return _listed(*json.loads(done.stdout))
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
