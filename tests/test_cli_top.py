@@ -225,6 +225,15 @@ def test_it_fits_into_any_window(width: int, height: int, encoding: str) -> None
         assert all(len(line) <= width for line in lines)
 
 
+@pytest.mark.parametrize("width", [60, 79, 80, 100])
+def test_names_and_losses_are_told_also_where_there_is_little_room(width: int) -> None:
+    one, several = drawn(seen(graph()), width), drawn(seen(graph("sunday"), graph("monday")), width)
+    for lines, names in ((one, ["talk", "+ pcm", "en/asr", "en/mt", "speech"]), (several, ["sunday", "monday"])):
+        assert [line[: len(name)] for line, name in zip(lines[2:], names, strict=False)] == names
+        assert "DROPPED" in lines[1]
+        assert any("0.5 s" in line for line in lines)
+
+
 def test_what_does_not_fit_is_counted() -> None:
     many = graph(stages=[stage(f"s{number}") for number in range(40)], edges=[], texts=[])
     assert "and 23 more, for which this window is too low" in drawn(seen(many), 80, 21)
@@ -327,7 +336,7 @@ def test_a_process_is_meant_by_number_command_name_or_a_part_of_it() -> None:
 
 
 def test_a_process_of_another_version_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def processes(folder: Path) -> list[Process]:
+    async def processes(folder: Path, edge: str | None) -> list[Process]:
         return [Process(Place(10, folder), "run", [{"name": "sunday"}], protocol=2)]
 
     monkeypatch.setattr(looking, "processes", processes)
@@ -484,7 +493,7 @@ def test_the_shell_completes_the_names_of_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_ends_by_itself_ends_the_watching(tmp_path: Path) -> None:
-    short = LIVE.replace("duration: 1h", "duration: 2s")
+    short = LIVE.replace("duration: 1h", "duration: 5s")
     with live(tmp_path, graph=short) as run:
         look = finished(["top", "--json"], tmp_path)
         assert json.loads(look.stdout.splitlines()[-1])["type"] == "over"

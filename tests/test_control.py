@@ -96,6 +96,7 @@ async def running(folder: Path, *executions: Execution) -> AsyncIterator[Control
     ("told", "request_"),
     [
         ({"do": "graphs"}, AskGraphs()),
+        ({"do": "graphs", "edge": "a>b"}, AskGraphs("a>b")),
         ({"do": "watch"}, AskWatch(0.5, None)),
         ({"do": "watch", "every_s": 1, "graph": "g"}, AskWatch(1.0, "g")),
         ({"do": "tap", "edge": "a>b"}, AskTap("a>b")),

@@ -21,7 +21,8 @@ LAYERS = (
     "graph outlet kinds params",
     "plan masking build tapping",
     "load snapshot",
-    "runner schema",
+    "tasks schema",
+    "runner",
     "watched",
 )
 ENDS = ("cli", "serve", "control", "__main__", "__init__")

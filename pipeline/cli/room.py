@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from pipeline.cli.commands.room_options import RoomOptions
 from pipeline.cli.exits import refuse
-from pipeline.cli.room_options import RoomOptions
 from pipeline.serve.engine import Engine
 from pipeline.serve.listener import room_address
 from pipeline.serve.room.hall import Hall, Settings

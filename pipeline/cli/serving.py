@@ -20,6 +20,7 @@ from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.keyboard import keyboard, pausing
 from pipeline.cli.room import Plan, links, room_of
 from pipeline.cli.room_microphone import HINT, obey_keys
+from pipeline.cli.words import plural
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
@@ -121,7 +122,7 @@ async def _serve(
 
 def _say_serving(server: Server) -> None:
     keys = server.service.keys
-    who = "open" if keys is None else f"{len(keys.names)} keys" if keys.names else "for the room only"
+    who = "open" if keys is None else plural(len(keys.names), "key") if keys.names else "for the room only"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
 
 
@@ -163,7 +164,7 @@ async def _until_stopped(server: Server, signals: AsyncIterable[object], control
 
 async def _stop(server: Server, socket: ControlSocket | None, scope: anyio.CancelScope) -> None:
     if server.sessions or server.hall is not None:
-        ending = f"{server.sessions} sessions" if server.hall is None else "the room and its speaker"
+        ending = plural(server.sessions, "session") if server.hall is None else "the room and its speaker"
         _say(f"stopping: {ending} may end; Ctrl-C again ends them at once")
     await server.stop()
     if socket is not None:

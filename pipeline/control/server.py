@@ -142,8 +142,8 @@ class ControlSocket:
 
     async def _answer(self, request: Request, stream: SocketStream) -> None:
         match request:
-            case AskGraphs():
-                await stream.send(self._graphs())
+            case AskGraphs(edge):
+                await stream.send(self._graphs(edge))
             case AskLedger(graph):
                 name, execution = self._chosen(graph)
                 await stream.send(_ledger(name, execution.state, execution.report()))
@@ -174,13 +174,14 @@ class ControlSocket:
 
     # --- answers
 
-    def _graphs(self) -> bytes:
+    def _graphs(self, edge: str | None) -> bytes:
         graphs = [
             {
                 "name": name,
                 "state": execution.state,
                 "edges": [str(edge) for edge in execution.edges],
                 "pausable": list(_able(execution, "paused")),
+                **({} if edge is None else {"edge": _meant_by(edge, execution)}),
             }
             for name, execution in self.watched.graphs.items()
         ]
@@ -243,6 +244,13 @@ class ControlSocket:
         what = "graph: several run" if name is None else f"graph: no {name[:80]!r} runs here"
         hint = did_you_mean(name or "", graphs)
         raise BadRequest(f"{what}{f'; {hint}' if hint else ''}; there is {one_of(graphs)}")
+
+
+def _meant_by(edge: str, execution: Execution) -> str | None:
+    try:
+        return str(execution.edge(edge))
+    except UnknownEdge:
+        return None
 
 
 def _able(execution: Execution, attribute: str) -> Mapping[str, Stage]:
