@@ -108,12 +108,14 @@ def test_items_of_a_running_graph(tmp_path: Path, backend: str) -> None:
 
 
 def test_json_lines_are_those_that_the_stage_jsonl_writes(tmp_path: Path) -> None:
+    """But for the output that each comes from: here it is always the one that was asked for."""
     with live(tmp_path):
         told = finished(["tap", "interpreter.text", "--json", "--count", "2"], tmp_path)
-        written = (tmp_path / "texts.jsonl").read_bytes().splitlines()
-    first, second = told.stdout.splitlines()
-    place = written.index(first)
-    assert written[place + 1 : place + 2] in ([second], [])  # the file may be a moment behind
+        lines = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_bytes().splitlines()]
+    assert {line.pop("output") for line in lines} == {"interpreter/echo.text"}
+    first, second = (json.loads(line) for line in told.stdout.splitlines())
+    place = lines.index(first)
+    assert lines[place + 1 : place + 2] in ([second], [])  # the file may be a moment behind
 
 
 def test_the_end_of_the_graph_is_the_end_of_the_edge(tmp_path: Path) -> None:
