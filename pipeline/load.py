@@ -15,17 +15,17 @@ from pathlib import Path
 import attrs
 from attrs import define, field, frozen
 
-from pipeline.build import Build
-from pipeline.forms import came, form_of
 from pipeline.graph import Graph
-from pipeline.kinds import Kind, NoKind, look_up
-from pipeline.masking import Masking
-from pipeline.page import MOST_PROBLEMS, SECRET, Findings, Page, shown
-from pipeline.params import Param, Params
+from pipeline.loading.build import Build
+from pipeline.loading.forms import came, form_of
+from pipeline.loading.kinds import Kind, NoKind, look_up
+from pipeline.loading.masking import Masking
+from pipeline.loading.page import MOST_PROBLEMS, SECRET, Findings, Page, shown
+from pipeline.loading.params import Param, Params
+from pipeline.loading.reading import UNREAD, read_value, say_unknown, say_wrong
+from pipeline.loading.yaml_nodes import MOST_CHARS, Entry, Scalar, Table, compose
 from pipeline.problems import GraphError, Problem, Where, did_you_mean, one_of
-from pipeline.reading import UNREAD, read_value, say_unknown, say_wrong
 from pipeline.stage import Kinds
-from pipeline.yaml_nodes import MOST_CHARS, Entry, Scalar, Table, compose
 
 __all__ = ["TOP", "Loaded", "load", "load_file"]
 

@@ -16,12 +16,12 @@ from itertools import islice
 
 from attrs import define, field
 
-from pipeline.forms import Choice
-from pipeline.kinds import Kind, NoKind
-from pipeline.options import Option
-from pipeline.page import Page, looks_secret
-from pipeline.params import references
-from pipeline.yaml_nodes import Entry, Scalar, Series, Table, Yaml
+from pipeline.loading.forms import Choice
+from pipeline.loading.kinds import Kind, NoKind
+from pipeline.loading.options import Option
+from pipeline.loading.page import Page, looks_secret
+from pipeline.loading.params import references
+from pipeline.loading.yaml_nodes import Entry, Scalar, Series, Table, Yaml
 
 __all__ = ["Masking", "scalars"]
 
