@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -61,12 +61,14 @@ class Asr:
     partials_s: float | None = option(
         None,
         help="guess what is said while somebody still speaks, whenever so much more was said; a guess costs as "
-        "much as recognising what there is",
+        "much as recognising what there is that is not settled",
         check=between(0.3, 10, "s"),
     )
     limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
     """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
 
+    when_settled: Callable[[int], None] = field(default=lambda _position: None, repr=False)
+    """Called with the position up to which everything is settled, while somebody still speaks."""
     _status: str = field(init=False, default="")
     _utterance: int = field(init=False, default=0)
     _counts: dict[str, int] = field(init=False, factory=dict)
@@ -163,6 +165,7 @@ class Asr:
         for kind in (MarkKind.UTTERANCE_END, MarkKind.UTTERANCE_START):
             await outbox.send(Mark(kind, said.end, RATE))
         cut.let_go(said.end)
+        self.when_settled(said.end)
         self._guesses = 0
         self._add("sentences settled while somebody still spoke", count)
         rest = [_later(sentence, place / RATE) for sentence in heard.sentences[count:]]

@@ -132,7 +132,8 @@ async def test_a_sentence_is_settled_while_somebody_still_speaks(monkeypatch: py
     answers += [heard(("We are here.", 0.0, 2.0), ("You are", 2.0, 4.0))]
     answers += [heard(("You are there.", 0.0, 3.1))]
     monkeypatch.setattr("stages.asr.anyio.current_time", lambda: 0.0)
-    asr = Asr(language="en", partials_s=1.0)
+    places = list[int]()
+    asr = Asr(language="en", partials_s=1.0, when_settled=places.append)
     out, fake = await recognise(monkeypatch, asr, answers, spoken_without_a_pause())
     place = int(2.91 * RATE)
     assert out[4:] == [
@@ -144,6 +145,7 @@ async def test_a_sentence_is_settled_while_somebody_still_speaks(monkeypatch: py
         Mark(MarkKind.UTTERANCE_END, 5 * RATE, RATE),
     ]
     assert [seconds for seconds, *_ in fake.asked] == [1.0, 2.0, 3.0, 4.0, pytest.approx(2.09)]
+    assert places == [place]
     assert asr.counts() == {"utterances": 1, "sentences settled while somebody still spoke": 1}
 
 

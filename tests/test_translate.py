@@ -15,6 +15,7 @@ from stages.echo_guard import EchoGuard
 from stages.mt import Mt
 from stages.translate import Translate
 from stages.translate.languages import route, table
+from stages.vad import Vad
 
 CAPS = {"in": AudioCaps(24000, 1)}
 
@@ -31,6 +32,14 @@ def test_the_default_pair_is_made_of_six_parts_in_a_row() -> None:
     assert list(parts.parts) == ["pcm", "vad", "asr", "mt", "tts"]
     assert [list(part.reads) for part in parts.parts.values()] == [[], ["pcm"], ["vad"], ["asr"], ["mt"]]
     assert parts.outputs == {"audio": "tts", "text": "mt", "transcript": "asr"}
+
+
+def test_what_the_recogniser_settles_counts_no_more_for_the_vad() -> None:
+    parts = Translate(source_language="en", target_language="pt", partials_s=1.0).parts().parts
+    vad, asr = parts["vad"].stage, parts["asr"].stage
+    assert isinstance(vad, Vad)
+    assert isinstance(asr, Asr)
+    assert (asr.sentences, asr.partials_s, asr.when_settled) == (True, 1.0, vad.begin_anew)
 
 
 def test_where_whisper_translates_a_second_recogniser_writes_the_transcript() -> None:

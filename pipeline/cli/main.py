@@ -234,7 +234,7 @@ def translate(
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="Let captions grow after every so much speech, not only in your pauses; 0: no.",
+    help="Guess after every so much speech: captions grow, and sentences are settled before you pause; 0: no.",
 )
 @click.option("--half-duplex", is_flag=True, help="Hear nothing while speech is played.")
 @click.option("--engine", default="local", show_default=True, help="What translates: local, realtime, echo.")

@@ -83,7 +83,7 @@ def limit_options(command: Command) -> Command:
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="Translate after every so much speech, not only in the speaker's pauses; 0: no.",
+    help="Guess after every so much speech, and settle sentences before the speaker pauses; 0: no.",
 )
 @click.option(
     "--workers",

@@ -56,7 +56,8 @@ class Translate:
     )
     partials_s: float | None = option(
         None,
-        help="local: translate while somebody still speaks, whenever so much more was said; it costs much",
+        help="local: guess while somebody still speaks, whenever so much more was said; sentences are translated "
+        "and spoken as soon as they are settled; it costs much",
         check=between(0.3, 10, "s"),
     )
     echo_guard: str | None = option(
@@ -102,11 +103,12 @@ class Translate:
         return _guarded(parts, guard)
 
     def _local(self) -> Parts:
-        way = self._route()
+        way, vad = self._route(), Vad(min_silence_ms=self.min_silence_ms)
+        asr = evolve(self._asr(way, way.task), partials_s=self.partials_s, when_settled=vad.begin_anew)
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
-            "vad": Part(Vad(min_silence_ms=self.min_silence_ms), ("pcm",)),
-            "asr": Part(evolve(self._asr(way, way.task), partials_s=self.partials_s), ("vad",)),
+            "vad": Part(vad, ("pcm",)),
+            "asr": Part(asr, ("vad",)),
         }
         outputs = {"audio": "tts", "text": "asr", "transcript": "asr"}
         if way.task == "translate":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pipeline.caps import TEXT, AudioCaps, Caps
 from pipeline.graph import Graph
@@ -91,8 +91,10 @@ class OfModels:
         return [offer for offer in found if offer.quality in WELL] or found
 
     def hear(self, graph: Graph, source: str) -> tuple[str, str]:
-        graph.add("pcm", Resample(rate=16000, channels=1), reads="ears").add("vad", Vad(), reads="pcm")
-        graph.add("asr", self._asr(source, "transcribe", sentences=True), reads="vad")
+        vad = Vad()
+        asr = evolve(self._asr(source, "transcribe", sentences=True), when_settled=vad.begin_anew)
+        graph.add("pcm", Resample(rate=16000, channels=1), reads="ears")
+        graph.add("vad", vad, reads="pcm").add("asr", asr, reads="vad")
         return "asr", "vad"
 
     def needs(self, key: Key) -> Key | None:
