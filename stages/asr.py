@@ -12,7 +12,7 @@ import anyio.to_thread
 from attrs import define, evolve, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
-from pipeline.items import Mark, MarkKind, Text
+from pipeline.items import Mark, Text
 from pipeline.stage import Inbox, Outbox, StageError, between, option
 from stages.languages import base, canonical, checked_or_auto, full_tag
 from stages.models.mel import RATE
@@ -38,8 +38,8 @@ class Asr:
     and the report counts it.
 
     With `partials_s` it guesses while somebody speaks, and with `sentences` a sentence is settled as soon as two
-    guesses agree on its end and something comes behind it: it is then an utterance of its own, with marks that say
-    so, and only what comes behind is guessed on. So of speech without pauses nothing waits for the end.
+    guesses agree on its end and something comes behind it: its text is final, and only what comes behind is
+    guessed on. So of speech without pauses nothing waits for the end.
     """
 
     language: str = option(
@@ -155,15 +155,13 @@ class Asr:
     async def _settle(
         self, cut: Utterances, piece: Speech, heard: Heard, count: int, outbox: Outbox
     ) -> tuple[Speech, Heard]:
-        """Give the first `count` sentences as an utterance of their own. What is left without their sound."""
+        """Give the first `count` sentences for good, and let go of their sound. What is left."""
         begin_s = heard.sentences[count].begin_s
         begin, end = int(max(0.0, begin_s - _BEFORE_S) * RATE), int((begin_s + _AFTER_S) * RATE)
         place = quietest(piece.samples, begin, end, RATE)
         said = Speech(piece.samples[:place], piece.start, RATE)
         for text in self._texts(said, evolve(heard, sentences=heard.sentences[:count])):
             await outbox.send(text)
-        for kind in (MarkKind.UTTERANCE_END, MarkKind.UTTERANCE_START):
-            await outbox.send(Mark(kind, said.end, RATE))
         cut.let_go(said.end)
         self.when_settled(said.end)
         self._guesses = 0

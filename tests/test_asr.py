@@ -138,8 +138,6 @@ async def test_a_sentence_is_settled_while_somebody_still_speaks(monkeypatch: py
     place = int(2.91 * RATE)
     assert out[4:] == [
         Text("We are here.", 1000, 2910, "en-us", 1),
-        Mark(MarkKind.UTTERANCE_END, place, RATE),
-        Mark(MarkKind.UTTERANCE_START, place, RATE),
         Text("You are", 2910, 5000, "en-us", 2, final=False),
         Text("You are there.", 2910, 5000, "en-us", 2),
         Mark(MarkKind.UTTERANCE_END, 5 * RATE, RATE),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from pipeline.caps import TEXT, AudioCaps
 from pipeline.stage import Assembly, Transform
@@ -35,11 +36,14 @@ def test_the_default_pair_is_made_of_six_parts_in_a_row() -> None:
 
 
 def test_what_the_recogniser_settles_counts_no_more_for_the_vad() -> None:
-    parts = Translate(source_language="en", target_language="pt", partials_s=1.0).parts().parts
-    vad, asr = parts["vad"].stage, parts["asr"].stage
-    assert isinstance(vad, Vad)
-    assert isinstance(asr, Asr)
-    assert (asr.sentences, asr.partials_s, asr.when_settled) == (True, 1.0, vad.begin_anew)
+    stage = Translate(source_language="en", target_language="pt", partials_s=1.0)
+    for translate, anew in ((stage, True), (evolve(stage, ends_matter=True), False)):
+        parts = translate.parts().parts
+        vad, asr = parts["vad"].stage, parts["asr"].stage
+        assert isinstance(vad, Vad)
+        assert isinstance(asr, Asr)
+        assert (asr.sentences, asr.partials_s) == (True, 1.0)
+        assert (asr.when_settled == vad.begin_anew) is anew
 
 
 def test_where_whisper_translates_a_second_recogniser_writes_the_transcript() -> None:

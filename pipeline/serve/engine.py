@@ -121,6 +121,7 @@ class Local:
             asr_model=self.asr_model,
             mt_model=self.mt_model if session.target_language else None,
             partials_s=self.partials_s,
+            ends_matter=True,  # a response is told whole before the next one
         )
 
     def _loaders(self, session: SessionConfig) -> Mapping[Hashable, Callable[[], object]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.stage import Part, Parts, Stage, between, option
@@ -79,6 +79,9 @@ class Translate:
         None, help="realtime: the service's address, such as ws://127.0.0.1:8765; without it, the hosted one"
     )
 
+    ends_matter: bool = field(default=False, repr=False)
+    """Whether something waits for the end of an utterance, so that it must come though sentences are settled."""
+
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(RATE, 1))}
 
     def __attrs_post_init__(self) -> None:
@@ -104,7 +107,9 @@ class Translate:
 
     def _local(self) -> Parts:
         way, vad = self._route(), Vad(min_silence_ms=self.min_silence_ms)
-        asr = evolve(self._asr(way, way.task), partials_s=self.partials_s, when_settled=vad.begin_anew)
+        asr = evolve(self._asr(way, way.task), partials_s=self.partials_s)
+        if not self.ends_matter:
+            asr.when_settled = vad.begin_anew
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
             "vad": Part(vad, ("pcm",)),
