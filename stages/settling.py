@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from stages.models.loop_guard import WORDS_PER_SECOND, word_count
 from stages.models.whisper import Sentence
 
 __all__ = ["settled"]
@@ -42,6 +43,8 @@ def _agree(before: Sequence[Sentence], other: int, now: Sequence[Sentence], coun
     texts = _joined(before[:other]), _joined(now[:count])
     if texts[0][-_END_LETTERS:] != texts[1][-_END_LETTERS:]:
         return False
+    if word_count(texts[1]) > WORDS_PER_SECOND * now[count].begin_s:
+        return False  # nobody says so much before: the time is wrong, and the sound would be cut within it
     return SequenceMatcher(None, *texts, autojunk=False).ratio() >= _ALIKE
 
 

@@ -19,10 +19,10 @@ def guess(*said: tuple[str, float], end_s: float = 30.0) -> list[Sentence]:
 
 @st.composite
 def guesses(draw: st.DrawFn) -> list[Sentence]:
-    """A guess of one sentence or more; each lasts a second at least."""
+    """A guess of one sentence or more, at most three words a second."""
     words = st.lists(st.text("abcdefg", min_size=1, max_size=6), min_size=1, max_size=6).map(" ".join)
     texts = draw(st.lists(st.builds("{}{}".format, words, st.sampled_from(".?!")), min_size=1, max_size=6))
-    lasts_s = draw(st.lists(st.floats(1.0, 8.0), min_size=len(texts), max_size=len(texts)))
+    lasts_s = draw(st.lists(st.floats(2.0, 8.0), min_size=len(texts), max_size=len(texts)))
     times_s = list(itertools.accumulate(lasts_s, initial=0.0))
     return [Sentence(text, *span) for text, span in zip(texts, itertools.pairwise(times_s), strict=True)]
 
@@ -85,6 +85,11 @@ def test_a_full_stop_where_the_sound_is_cut_off_settles_nothing() -> None:
     cut_off = guess(("I went to the shop.", 0.0))
     assert settled(cut_off, guess(("I went to the shop and then", 0.0))) == 0
     assert settled(cut_off, cut_off) == 0
+
+
+def test_where_there_is_no_time_for_what_was_said_nothing_is_settled() -> None:
+    hurried = guess(("We met at noon, and he came late.", 0.4), ("Then we", 0.9))
+    assert settled(hurried, hurried) == 0
 
 
 def test_sentences_that_only_one_guess_parts_are_settled_together() -> None:
