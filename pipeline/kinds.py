@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,11 @@ class Kind:
     name: str
     make: type[Any]
     options: Mapping[str, Option]
+
+    @property
+    def about(self) -> str:
+        """What it does: the first paragraph of its docstring, on one line."""
+        return " ".join((inspect.getdoc(self.make) or "").partition("\n\n")[0].split())
 
 
 @frozen

@@ -19,7 +19,10 @@ __all__ = ["EdgeLine", "Report", "StageLine", "Tally"]
 
 @define
 class Tally:
-    """The running count of one edge, in sample-frames of audio; `texts` counts transcripts and translations."""
+    """The running count of one edge, in sample-frames of audio; `texts` counts transcripts and translations.
+
+    `end` is the position behind the newest audio: what was paused or left out counts there, and not in `sent`.
+    """
 
     sent: int = 0
     received: int = 0
@@ -32,12 +35,14 @@ class Tally:
     texts_dropped: int = 0
     texts_declined: int = 0
     rate_hz: int = 0
+    end: int = 0
     newest: Text | None = None
 
     def count_sent(self, item: Item) -> None:
         if type(item) is Audio:
             frames = len(item.samples)
             self.sent += frames
+            self.end = item.start + frames
             self.rate_hz = item.rate
             queued = self.queued = self.queued + frames
             if queued > self.peak_queued:
@@ -63,6 +68,7 @@ class Tally:
                 self.queued -= frames
             else:
                 self.sent += frames
+                self.end = item.start + frames
         elif type(item) is Text:
             self.texts_dropped += 1
             self.texts_sent += not queued

@@ -178,7 +178,15 @@ class _Loader:
         masking = self._masked(root)
         help_text = self._top(root)
         secret = frozenset(masking.params)
-        params = Params(self.findings, self.given, self.env, secret, self.complete, secrets=masking.texts)
+        params = Params(
+            self.findings,
+            self.given,
+            self.env,
+            secret,
+            self.complete,
+            overridden=bool(self.options),
+            secrets=masking.texts,
+        )
         params.read(root.get("params"))
         self._stages(root, params)
         params.say_unused()

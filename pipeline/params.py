@@ -102,6 +102,7 @@ class Params:
 
     `given` are the values from outside; `secret` names the params whose value goes where a secret goes;
     without `complete`, a param or a variable that has no value is no problem.
+    `overridden`: options from outside stand where references may have stood.
     `secrets` collects what may never be shown.
     """
 
@@ -110,6 +111,7 @@ class Params:
     env: Mapping[str, str] = field(repr=False)
     secret: frozenset[str] = frozenset()
     complete: bool = True
+    overridden: bool = False
     known: dict[str, Param] = field(factory=dict)
     secrets: set[str] = field(factory=set, repr=False)
     _places: dict[str, int] = field(factory=dict)
@@ -198,9 +200,9 @@ class Params:
         )
 
     def say_unused(self) -> None:
-        """Warn of params that nothing refers to, unless a reference went astray: it may have meant one of them."""
+        """Warn of params that nothing refers to, unless a reference that went astray, or is overridden, may."""
         for name, place in self._places.items():
-            if name not in self._used and not self._astray:
+            if name not in self._used and not self._astray and not self.overridden:
                 remedy = f"write ${{{name}}} where it belongs, or take it away"
                 self.findings.say(f"nothing refers to the param {name!r}", place, remedy=remedy, warning=True)
 

@@ -1,4 +1,4 @@
-"""Runs a graph: the one task group. Drives transforms, drains, keeps deadlines, tells faults and what was lost.
+"""Runs a graph: the one task group. Drains, keeps deadlines, tells faults and what was lost.
 
 Stopping goes from the front: every source runs in a cancel scope of its own, `stop` cancels those, their
 channels close, and everything behind them drains and flushes until a deadline. A fault in a stage stops the
@@ -7,30 +7,28 @@ run in the same way, so that sinks make their files whole, and is raised at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import anyio
-from attrs import define
 
-from pipeline.channels import Channel, Inlet, ReaderGone
+from pipeline.channels import Channel, ReaderGone
 from pipeline.expand import renamed
 from pipeline.graph import Graph
-from pipeline.items import Audio, Item, Text
+from pipeline.items import Audio, Text
 from pipeline.ledger import EdgeLine, Report, StageLine, Tally
 from pipeline.node import Edge, Node
 from pipeline.outlet import Outlet, Step
 from pipeline.plan import Plan, Task, make_plan
-from pipeline.stage import Actor, Inbox, Join, Transform
+from pipeline.snapshot import GraphSnapshot, Waits, take
+from pipeline.stage import Transform
 from pipeline.tapping import TAPPED_ITEMS, Tapped, edge_named
+from pipeline.tasks import Running
 
-__all__ = ["Execution", "Waits", "run"]
+__all__ = ["Execution", "run"]
 
 DRAIN_S = 30.0
 """How long a stopped run may take to deliver what is under way."""
-
-Waits = Literal["", "input", "room"]
-"""What a stage's task waits for: an item on an empty edge, room on a full one, or nothing that can be told."""
 
 
 async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
@@ -40,116 +38,6 @@ async def run(graph: Graph, *, drain_s: float = DRAIN_S) -> Report:
     name and place, where one fails (an ExceptionGroup where several do).
     """
     return await Execution(graph, drain_s=drain_s).run()
-
-
-class ActorInbox:
-    """The inputs of an actor: all channels as one stream, or those of one port."""
-
-    def __init__(self, channels: Mapping[str, Sequence[Channel]]) -> None:
-        self._channels = channels
-        self._inlet: Inlet | None = None
-        self._parts: dict[str, ActorInbox] = {}
-
-    def __aiter__(self) -> Inlet:
-        if self._inlet is None:
-            self._inlet = Inlet([channel for channels in self._channels.values() for channel in channels])
-        return self._inlet
-
-    def __getitem__(self, port: str) -> Inbox:
-        if port not in self._parts:
-            self._parts[port] = ActorInbox({port: self._channels.get(port, ())})
-        return cast(Inbox, self._parts[port])
-
-    @property
-    def ports(self) -> Sequence[str]:
-        return [port for port, channels in self._channels.items() if channels]
-
-
-class ActorOutbox:
-    """The outputs of an actor."""
-
-    def __init__(self, outlets: Mapping[str, Outlet]) -> None:
-        self._outlets = outlets
-        self._main = next(iter(outlets), None)
-
-    async def send(self, item: Item, port: str | None = None) -> None:
-        outlet = self._outlets.get(port or self._main or "")
-        if outlet is None:
-            raise ValueError(f"there is no output {port!r}, only {', '.join(self._outlets) or 'none'}")
-        try:
-            await outlet.send(item)
-        except ReaderGone:
-            if not any(other.read for other in self._outlets.values()):
-                raise
-
-    def wanted(self, port: str) -> bool:
-        return port in self._outlets and self._outlets[port].read
-
-
-@define
-class _Running:
-    """A task of the plan at work: what feeds it, what it feeds, and how far it is."""
-
-    task: Task
-    node: Node
-    channels: Mapping[str, Sequence[Channel]]
-    outlets: Mapping[str, Outlet]
-    state: str = "waiting"
-    scope: anyio.CancelScope | None = None
-
-    async def work(self) -> None:
-        """Do the task's work; return when its inputs have ended."""
-        stage = self.node.stage
-        if self.task.nature == "join":
-            await _join(cast(Join, stage), self.channels, self.outlets["*"])
-        elif self.task.nature == "transform":
-            await _drive([channel for each in self.channels.values() for channel in each], self.outlets["*"])
-        else:
-            inbox = cast(Inbox, ActorInbox(self.channels))
-            await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
-
-    @property
-    def culprit(self) -> str:
-        """The stage that failed: a fused one, or else the head."""
-        return next((outlet.culprit for outlet in self.outlets.values() if outlet.culprit), self.task.head)
-
-    @property
-    def waits(self) -> Waits:
-        """A full edge comes first: it is what holds up the others. A model, a device and a clock are not known."""
-        if any(channel.room.waited_for for outlet in self.outlets.values() for channel in outlet.readers):
-            return "room"
-        if any(channel.ready.waited_for for channels in self.channels.values() for channel in channels):
-            return "input"
-        return ""
-
-    def leave(self) -> None:
-        """Read no more: what still waits for it counts as declined."""
-        for channels in self.channels.values():
-            for channel in channels:
-                channel.leave()
-
-    def close(self) -> None:
-        """End what it feeds."""
-        for outlet in self.outlets.values():
-            outlet.close()
-
-
-async def _drive(channels: Sequence[Channel], outlet: Outlet) -> None:
-    inlet = Inlet(channels)
-    while (pair := await inlet.receive()) is not None:
-        if pair[1] is not None:
-            await outlet.send(pair[1])
-
-
-async def _join(stage: Join, channels: Mapping[str, Sequence[Channel]], outlet: Outlet) -> None:
-    everyone = [channel for each in channels.values() for channel in each]
-    stage.open([channel.edge.lane for channel in everyone])
-    inlet = Inlet(everyone)
-    while (pair := await inlet.receive()) is not None:
-        channel, item = pair
-        lane = channel.edge.lane
-        await outlet.send_all(stage.end(lane) if item is None else stage.feed(item, lane))
-    await outlet.send_all(stage.flush())
 
 
 class Execution:
@@ -191,9 +79,11 @@ class Execution:
         return self.report()
 
     def _meet(self) -> None:
-        """Let stages know each other, those that want to."""
+        """Let stages know each other and the run, those that want to."""
         stages = {name: node.stage for name, node in self.plan.nodes.items() if node.stage is not None}
         for name, stage in stages.items():
+            if (oversee := getattr(stage, "oversee", None)) is not None:
+                oversee(self)
             meet = getattr(stage, "meet", None)
             if meet is None:
                 continue
@@ -260,6 +150,10 @@ class Execution:
         """Those with a channel, and then those that are function calls."""
         return [*self.plan.edges, *self.plan.fused]
 
+    def edge(self, name: str) -> Edge:
+        """The edge that `name` means; see `pipeline.tapping.edge_named`. Raises: UnknownEdge."""
+        return edge_named(name, self.edges, self.plan.outputs, renamed(self.graph.nodes))
+
     def waits(self) -> Mapping[str, Waits]:
         """What each stage waits for at this moment. Fused stages share a task, and so the answer."""
         return {name: running.waits for running in self._running for name in running.task.stages}
@@ -277,6 +171,28 @@ class Execution:
         done, total = max(told, key=lambda each: each[1] or 0)
         return done, total
 
+    def behind_s(self, end_ms: int) -> float | None:
+        """How far the source has got past `end_ms`, in seconds; None where there is no sound, or several sources.
+
+        Of a source that gives sound as it is spoken, that is how long ago it was.
+        """
+        sources = [running.task.head for running in self._running if running.task.nature == "source"]
+        if len(sources) != 1:
+            return None
+        given = [tally for edge, tally in self._tallies() if edge.producer == sources[0] and tally.rate_hz]
+        return max(*(tally.end / tally.rate_hz - end_ms / 1000 for tally in given), 0.0) if given else None
+
+    def looks(self) -> Iterator[Mapping[str, Any]]:
+        """Snapshots as plain data, each taken when it is asked for; rates are since the one before."""
+        last: GraphSnapshot | None = None
+        while True:
+            last = take(self, last)
+            yield last.as_json()
+
+    def ledger(self) -> Mapping[str, Any]:
+        """The report as plain data."""
+        return self.report().as_json()
+
     def newest(self) -> dict[str, Text]:
         """The newest text that each output (`stage.port`) has given."""
         return {
@@ -291,7 +207,7 @@ class Execution:
         Whoever reads it too slowly misses what is oldest, beyond `items`; the graph is never held up.
         Raises: UnknownEdge.
         """
-        found = edge_named(edge, self.edges, self.plan.outputs, renamed(self.graph.nodes))
+        found = self.edge(edge)
         place = self._channels.get(found, found.consumer)
         outlets = [outlet for running in self._running for outlet in running.outlets.values()]
         return Tapped(found, items, place, outlets)
@@ -311,7 +227,7 @@ class Execution:
 
     # --- building
 
-    def _prepare(self, task: Task) -> _Running:
+    def _prepare(self, task: Task) -> Running:
         node = self.plan.nodes[task.head]
         channels: dict[str, list[Channel]] = {}
         for edge, channel in self._channels.items():
@@ -327,7 +243,7 @@ class Execution:
                 port: self._outlet(run, run[-1] if run else task.head, self._ports(run[-1]) if run else [port])
                 for port, run in task.runs.items()
             }
-        return _Running(task, node, channels, outlets)
+        return Running(task, node, channels, outlets)
 
     def _outlet(self, run: Sequence[str], last: str, ports: Sequence[str]) -> Outlet:
         return Outlet([self._step(name) for name in run], {port: self._readers(last, port) for port in ports})
@@ -353,7 +269,7 @@ class Execution:
 
     # --- working
 
-    async def _watch(self, running: _Running) -> None:
+    async def _watch(self, running: Running) -> None:
         """Run one task to its end, whatever end that is, and then close what it holds."""
         running.state = "running"
         try:
@@ -400,7 +316,7 @@ class Execution:
         sources = [running for running in self._running if running.task.nature == "source"]
         return max((self._seconds_out(running) for running in sources), default=0.0)
 
-    def _seconds_out(self, running: _Running) -> float:
+    def _seconds_out(self, running: Running) -> float:
         """Seconds of sound that a source has sent: what its first fused transform took, or its own channels."""
         name = running.task.head
         tallies = [tally for edge, tally in self._tallies() if edge.producer == name and not edge.tap]

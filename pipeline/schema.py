@@ -83,8 +83,7 @@ def _stage(kinds: list[Kind]) -> JsonSchema:
 
 
 def _kind(kind: Kind) -> JsonSchema:
-    about = (kind.make.__doc__ or "").strip().partition("\n")[0]
-    properties: JsonSchema = {"use": {"const": kind.name, "description": about}}
+    properties: JsonSchema = {"use": {"const": kind.name, "description": kind.about}}
     inputs = inputs_of(kind.make)
     if inputs != {}:
         properties["from"] = {"$ref": "#/$defs/from"}
@@ -93,7 +92,7 @@ def _kind(kind: Kind) -> JsonSchema:
     required = [option.name for option in kind.options.values() if option.required]
     return {
         "type": "object",
-        "description": about,
+        "description": kind.about,
         "properties": properties,
         "required": ["use", *(["from"] if needs_input else []), *required],
         "additionalProperties": False,

@@ -7,18 +7,43 @@ and each onlooker keeps its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from attrs import AttrsInstance, asdict, frozen
 
 from pipeline.items import Text
 from pipeline.ledger import EdgeLine, Report, StageLine
-from pipeline.runner import Execution, Waits
+from pipeline.plan import Plan
 
-__all__ = ["EdgeSnapshot", "GraphSnapshot", "StageSnapshot", "TextSnapshot", "take"]
+__all__ = ["EdgeSnapshot", "GraphSnapshot", "Observed", "StageSnapshot", "TextSnapshot", "Waits", "take"]
 
 DIGITS = 3
 """Of the seconds in JSON: to the millisecond."""
+
+Waits = Literal["", "input", "room"]
+"""What a stage's task waits for: an item on an empty edge, room on a full one, or nothing that can be told."""
+
+
+class Observed(Protocol):
+    """What can be looked at: a `pipeline.runner.Execution`."""
+
+    plan: Plan
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def over(self) -> bool: ...
+
+    def report(self) -> Report: ...
+
+    def waits(self) -> Mapping[str, Waits]: ...
+
+    def progress(self) -> tuple[float, float | None]: ...
+
+    def newest(self) -> Mapping[str, Text]: ...
+
+    def behind_s(self, end_ms: int) -> float | None: ...
 
 
 @frozen
@@ -70,7 +95,7 @@ class TextSnapshot:
     """The newest text of an output (`stage.port`).
 
     `lag_s`: how far the source had got past its end when it was new, to the time between two looks. None where
-    that is not known: at the first look, and where there are several sources.
+    that is not known: at the first look, without sound, and where there are several sources.
     """
 
     output: str
@@ -104,7 +129,7 @@ class GraphSnapshot:
         return told
 
 
-def take(execution: Execution, before: GraphSnapshot | None = None, *, name: str = "") -> GraphSnapshot:
+def take(execution: Observed, before: GraphSnapshot | None = None, *, name: str = "") -> GraphSnapshot:
     """What `execution` looks like now; to be called in its event loop.
 
     `before` is the last look at it; without one, rates are since the start. `name` is what it is called here; the
@@ -123,7 +148,7 @@ def take(execution: Execution, before: GraphSnapshot | None = None, *, name: str
             _stage(line, heads[line.name], waits[line.name], over=execution.over) for line in report.stages
         ),
         edges=_edges(report, before),
-        texts=_texts(execution, report, before),
+        texts=_texts(execution, before),
     )
 
 
@@ -171,19 +196,14 @@ def _edge(line: EdgeLine, past: EdgeSnapshot | None, took_s: float) -> EdgeSnaps
     )
 
 
-def _texts(execution: Execution, report: Report, before: GraphSnapshot | None) -> tuple[TextSnapshot, ...]:
+def _texts(execution: Observed, before: GraphSnapshot | None) -> tuple[TextSnapshot, ...]:
     past = {told.output: told for told in before.texts} if before else {}
-    one_source = sum(task.nature == "source" for task in execution.plan.tasks) == 1
     return tuple(
         past[output]
         if output in past and past[output].text is text
-        else TextSnapshot(output, text, _lag_s(report, text) if before and one_source else None)
+        else TextSnapshot(output, text, execution.behind_s(text.end_ms) if before else None)
         for output, text in execution.newest().items()
     )
-
-
-def _lag_s(report: Report, text: Text) -> float:
-    return max(report.media_s - text.end_ms / 1000, 0.0)
 
 
 def _plain(value: AttrsInstance) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A stage is an attrs class. Its public fields are its YAML options, declared with `option`; private
 `init=False` fields are its state. Constructing one does no I/O. What a stage *may* also tell (`losses`,
-`counts`, `status`, `progress`), and what it may be told (`meet`), goes by name and may be left out.
+`counts`, `status`, `progress`), and what it may be told (`meet`, `oversee`), goes by name and may be left out.
 
 Which contract a stage fulfils is decided by whether it waits:
 
@@ -15,7 +15,7 @@ Which contract a stage fulfils is decided by whether it waits:
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NewType, Protocol, runtime_checkable
 
@@ -31,6 +31,7 @@ __all__ = [
     "Assembly",
     "Counting",
     "Duration",
+    "Hosting",
     "Inbox",
     "Join",
     "Kinds",
@@ -40,11 +41,14 @@ __all__ = [
     "Out",
     "Outbox",
     "Overflow",
+    "Overseeing",
     "Part",
     "Parts",
+    "Pausable",
     "Probing",
     "Progressing",
     "Reporting",
+    "Run",
     "Stage",
     "StageError",
     "Transform",
@@ -285,6 +289,46 @@ class Meeting(Protocol):
         Called once, before `probe` and before anything runs. What is asked of another stage later is asked in
         the event loop. Raises: StageError where somebody who is needed is not there.
         """
+
+
+class Run(Protocol):
+    """The run of a graph, as a stage in it may look at it: in the event loop, at any time until the stage ends."""
+
+    def looks(self) -> Iterator[Mapping[str, Any]]:
+        """Snapshots as plain data, each taken when it is asked for; rates are since the one before."""
+
+    def ledger(self) -> Mapping[str, Any]:
+        """What became of everything so far, as plain data."""
+
+    def behind_s(self, end_ms: int) -> float | None:
+        """How far the source has got past `end_ms`; None where there is no sound, or several sources."""
+
+
+@runtime_checkable
+class Overseeing(Protocol):
+    """A stage that shows others the graph it is a part of, as a room does to its operator."""
+
+    def oversee(self, run: Run) -> None:
+        """Called once, before `probe` and before anything runs."""
+
+
+@runtime_checkable
+class Hosting(Protocol):
+    """A stage with an audience, such as a room."""
+
+    def figures(self) -> Mapping[str, Any]:
+        """Plain data: its `title`, `state` and number of `people`; by language `listeners`, each with `count`,
+        `voices` and `dropped_s`; and `lag`, until `shown` and `heard`, each with `n`, `p50_s` and `p95_s`.
+        """
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """A source that can be paused: a microphone."""
+
+    paused: bool
+    when_paused: Callable[[], None] | None
+    """Called whenever `paused` has changed."""
 
 
 @runtime_checkable

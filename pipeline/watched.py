@@ -7,8 +7,9 @@ graphs that have ended the last reports are kept, numbered, so that an onlooker 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -33,8 +34,12 @@ class Ended:
 
 @define(eq=False)
 class Watched:
-    """Graphs by name, in the order in which they came."""
+    """Graphs by name, in the order in which they came.
 
+    `audiences` are those that no stage of a graph has: by name, what tells of each as `Hosting.figures` does.
+    """
+
+    audiences: dict[str, Callable[[], Mapping[str, Any]]] = field(init=False, factory=dict)
     _running: dict[str, Execution] = field(init=False, factory=dict)
     _ended: deque[Ended] = field(init=False, factory=lambda: deque(maxlen=KEPT))
     _count: int = field(init=False, default=0)

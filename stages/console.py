@@ -22,7 +22,7 @@ __all__ = ["Captions", "Console", "clock"]
 class Console:
     """Show captions on the terminal: while they are spoken they grow, at their end they settle into a line each.
 
-    Where standard output is no terminal, only the settled lines are written.
+    Each says its language. Where standard output is no terminal, only the settled lines are written.
     """
 
     _captions: Captions = field(init=False, factory=lambda: Captions())
@@ -100,10 +100,9 @@ class Captions:
         return f"[{clock(text.start_ms)}] {line}"
 
     def _labelled(self, text: Text) -> str:
-        """With its language, once there were several."""
+        """With its language, and from the first line on: nobody can know whether another will come."""
         shown = clean(text.text)
-        several = len(self._open.keys() | self._ended.keys() | {text.language}) > 1
-        return f"{clean(text.language)}: {shown}" if shown and several and text.language else shown
+        return f"{clean(text.language)}: {shown}" if shown and text.language else shown
 
 
 def clock(ms: int) -> str:

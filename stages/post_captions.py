@@ -18,7 +18,7 @@ from stages.languages import canonical, checked
 from stages.out_file import named
 from stages.posting.http import Answer, NoAnswer, Target, check_address, post
 from stages.posting.numbers import Numbers, default_path, fingerprint
-from stages.posting.services import SERVICES, Post, Service, ServiceName, Verdict
+from stages.posting.services import SERVICES, WHERE_YOUTUBE, WHERE_ZOOM, Post, Service, ServiceName, Verdict
 from stages.posting.waiting import Fate, WaitingPosts
 from stages.posting.wall import WallClock, check_utc, utc_ms
 from stages.translate.realtime.backoff import Backoff
@@ -49,8 +49,8 @@ class PostCaptions:
     """
 
     url: str = option(
-        help="the address to post captions to: YouTube's caption ingestion URL, Zoom's caption API token. It is a "
-        "secret: whoever has it can write there",
+        help="the address to post captions to, a secret: whoever has it can write there. It is found in "
+        f"{WHERE_YOUTUBE}; or in {WHERE_ZOOM}",
         check=check_address,
         secret=True,
         example="https://upload.youtube.com/closedcaption?cid=abcd-1234",

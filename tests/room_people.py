@@ -12,7 +12,7 @@ from attrs import define, field
 
 from pipeline.serve.listener import Server, serving
 from pipeline.serve.room.hall import Hall, Settings
-from pipeline.serve.room.keys import RoomKeys
+from stages.room.keys import RoomKeys
 from stages.translate.realtime.codec import dump_client
 from stages.translate.realtime.events import ErrorEvent, SessionConfig, SessionUpdate
 from tests.serve_client import Client, client, close_code

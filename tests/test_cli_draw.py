@@ -159,3 +159,19 @@ def test_the_suffix_of_the_output_says_how_to_draw(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["graph", "dub", "-o", str(tmp_path / "no" / "where.svg")])
     assert result.exit_code == 1
     assert "no such file or directory" in result.stderr
+
+
+def test_a_suffix_of_no_drawing_is_refused(tmp_path: Path) -> None:
+    picture = tmp_path / "call.png"
+    result = CliRunner().invoke(cli, ["graph", "call", "-o", str(picture)])
+    assert result.exit_code == 2
+    assert "no drawing ends in .png: wanted .mmd, .mermaid, .dot, .gv, .svg, or --as" in result.stderr
+    assert not picture.exists()
+    assert CliRunner().invoke(cli, ["graph", "call", "--as", "dot", "-o", str(picture)]).exit_code == 0
+
+
+def test_a_graph_that_is_wrong_is_not_drawn(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("stages: {a: {use: nope}}\n")
+    result = CliRunner().invoke(cli, ["graph", str(tmp_path / "bad.yaml")])
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr.splitlines()[-1] == "dragoman: error: 1 error in the graph"

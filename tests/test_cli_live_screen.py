@@ -37,7 +37,7 @@ def drawn(shot: Snapshot, *growing: str, levels: Any = None, devices: Any = None
     console = Console(file=io.StringIO(), width=width)
     console.print(render_live(shot, width, levels, devices, growing, "space pauses"))
     assert isinstance(console.file, io.StringIO)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return console.file.getvalue().splitlines()
 
 
 def test_it_shows_what_is_being_said_each_device_and_the_time() -> None:
@@ -64,6 +64,33 @@ def test_it_never_wraps(width: int) -> None:
     lines = drawn(shot, "said " * 60, width=width)
     assert len(lines) == 6
     assert all(len(line) <= width for line in lines)
+
+
+def test_its_lines_end_with_what_they_say() -> None:
+    """So that a terminal that is made narrower breaks none of them, and draws over all of them."""
+    lines = drawn(SHOT, "and so", devices={"mic": "Built-in", "speaker": ""}, width=200)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_a_file_with_captions_tells_how_far_it_is() -> None:
+    lines = drawn(evolve(SHOT, total_s=140.0), levels={}, devices={})
+    assert [re.sub(" +", " ", line) for line in lines] == ["listen 1:10 of 2:20 1.0x real time 1:12 left"]
+
+
+def test_what_has_settled_no_longer_grows() -> None:
+    """Also at once: a line that settles while a screen is full would leave the growing one in the scrollback."""
+    written = io.StringIO()
+    screen = LiveScreen(console=Console(file=written, width=80, height=10, force_terminal=True))
+    with screen:
+        screen.caption(Text("and so", 0, 500, "en-us", 1, final=False))
+        screen.look(SHOT)
+        assert "en-us: and so" in written.getvalue()
+        written.truncate(0)
+        screen.caption(Text("And so.", 0, 500, "en-us", 1))
+        settled, _, block = written.getvalue().partition("And so.")
+    assert "[00:00.0] en-us:" in settled
+    assert "1:12" in block
+    assert "and so" not in block
 
 
 @pytest.mark.anyio
@@ -93,7 +120,7 @@ async def test_captions_of_the_graph_settle_on_the_screen_and_its_microphones_ar
     report = await run(shown)
     assert report.balanced
     assert not report.lost
-    assert written.getvalue() == "[00:00.0] And so.\n"
+    assert written.getvalue() == "[00:00.0] en-us: And so.\n"
     assert screen.levels["mic"].peak_db == pytest.approx(0, abs=0.1)
     counts = {stage.name: stage.counts for stage in report.stages}
     assert counts["see"] == {"captions": 1}

@@ -1,4 +1,4 @@
-"""The commands that look at things: validate, list, languages, doctor, schema, completion; and their pieces."""
+"""The commands that look at things: validate, list, languages, doctor, schema; and their pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli import doctor, graphs
+from pipeline.cli import doctor, graphs, languages
 from pipeline.cli import problems as shown
 from pipeline.cli.columns import columns, width
 from pipeline.cli.graphs import shipped
@@ -22,6 +22,7 @@ from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.load import load
 from pipeline.problems import Problem, Where
 from stages import KINDS
+from stages.translate.languages import table
 
 
 def invoke(*arguments: str, **more: Any) -> Any:
@@ -94,7 +95,8 @@ def test_a_warning_is_no_error_until_it_is_denied(tmp_path: Path) -> None:
 
 
 def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     problem = Problem("bad", Where("g.yaml", 3, 5, "  a: {use: x}"), "good", "bad: it: is", "mend it")
     terminal, pipe = Terminal(), io.StringIO()
@@ -105,6 +107,23 @@ def test_problems_are_coloured_on_a_terminal_only(monkeypatch: pytest.MonkeyPatc
     assert pipe.getvalue() == f"{problem}\n\n{problem}\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert paint("x", "bold red", terminal) == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert paint("x", "bold red", pipe) == "\x1b[1;31mx\x1b[0m"
+
+
+def test_a_problem_is_broken_where_a_terminal_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal, where = Terminal(), Where("g.yaml", 3, 5, "  a: {use: x}")
+    shown.show([Problem("it is bad and longer than that", where, "one of: a, b, c, d, e, f, g, h")], terminal)
+    assert terminal.getvalue().splitlines() == [
+        "g.yaml:3:5: error: it is bad and longer than that",
+        "      a: {use: x}",
+        "        ^",
+        "    wanted: one of: a, b, c, d, e, f, g,",
+        "            h",
+    ]
 
 
 def test_a_problem_in_one_line() -> None:
@@ -130,7 +149,8 @@ def test_every_example_in_the_list_is_right() -> None:
         assert not entry["missing"]
         loaded = load(f"stages: {{talk: {{use: tone, duration: 1s}}, it: {entry['example']}}}", "e", KINDS)
         assert loaded.graph.nodes["it"].stage is not None, entry["example"]
-        assert entry["about"]
+        assert entry["about"].endswith(".")
+        assert entry["about"].count("`") % 2 == 0
         assert entry["inputs"] or entry["outputs"]
         assert all(option["help"] for option in entry["options"])
 
@@ -148,16 +168,40 @@ def test_the_short_list_and_the_table_have_a_line_a_kind() -> None:
     assert {re.sub(r"\\\|", "", line).count("|") for line in table} == {6}
 
 
-# --- languages, schema, completion, version
+# --- languages, schema, version
 
 
 def test_languages_shows_the_table() -> None:
     result = invoke("languages")
     assert result.exit_code == 0
-    assert re.search(r"^en-us  pt-br  good +Whisper → en-pt", result.stdout, re.MULTILINE)
-    assert "pip install 'dragoman[local,voices]'" in result.stdout
+    assert re.search(r"^en-gb, en-us +pt-br +good +Whisper → en-pt", result.stdout, re.MULTILINE)
     pairs = json.loads(invoke("languages", "--json").stdout)
     assert {"source": "pt-br", "target": "en-us", "quality": "good"}.items() <= pairs[3].items()
+
+
+def test_languages_says_what_to_install_where_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing, told, installed in (
+        ({"local", "voices"}, ["en-gb, en-us: pip install 'dragoman[local]'", "pt-br: "], {False}),
+        ({"voices"}, ["into pt-br: pip install 'dragoman[local,voices]'"], {False, True}),
+        (set[str](), [], {True}),
+    ):
+        monkeypatch.setattr(languages, "missing_of", lambda extra, missing=missing: [extra] * (extra in missing))
+        shown = invoke("languages").stdout
+        assert shown.count("pip install") == len(told)
+        assert all(line in shown for line in told)
+        assert {pair["installed"] for pair in json.loads(invoke("languages", "--json").stdout)} == installed
+
+
+def test_every_pair_is_in_the_table_of_languages() -> None:
+    """Read as a person reads it: a row without a target goes on with the sources of the one above."""
+    found, sources, targets, quality = set(), list[str](), list[str](), ""
+    for row in invoke("languages").stdout.partition("\n\n")[0].splitlines()[1:]:
+        tags, *told = re.split(r" {2,}", row)
+        if told:
+            sources, targets, quality = [], told[0].split(", "), told[1]
+        sources += tags.rstrip(",").split(", ")
+        found |= {(source, target, quality) for source in sources for target in targets}
+    assert found == {(route.source, route.target, route.quality) for route in table()}
 
 
 def test_the_schema_is_that_of_the_kinds() -> None:
@@ -165,32 +209,9 @@ def test_the_schema_is_that_of_the_kinds() -> None:
     assert set(KINDS) == {name.removeprefix("stage-") for name in schema["$defs"] if name.startswith("stage-")}
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_for_a_shell(shell: str) -> None:
-    assert "_DRAGOMAN_COMPLETE" in invoke("completion", shell).stdout
-
-
-def test_shipped_graphs_are_completed() -> None:
-    environment = {"_DRAGOMAN_COMPLETE": "bash_complete", "COMP_WORDS": "dragoman run fi", "COMP_CWORD": "2"}
-    result = CliRunner().invoke(cli, [], env=environment, prog_name="dragoman")
-    assert "plain,file-to-file" in result.output
-
-
 def test_the_version_is_that_of_the_package() -> None:
     assert re.fullmatch(r"dragoman \d+\.\d+\.\d+\S*\n", invoke("--version").stdout)
-
-
-def test_the_help_ends_with_every_exit_code() -> None:
-    for command in ([], ["run"], ["translate"], ["validate"]):
-        result = invoke(*command, "--help")
-        codes = re.findall(r"^  (\d+) +\S", result.stdout.partition("Exit codes:")[2], re.MULTILINE)
-        assert codes == ["0", "1", "2", "3", "69", "78", "130"]
-
-
-def test_every_command_has_its_place_in_the_help() -> None:
-    headings = type(cli).HEADINGS  # type: ignore[attr-defined]
-    assert sorted(name for names in headings.values() for name in names) == sorted(cli.commands)
-    assert max(len(line) for line in invoke("--help").stdout.splitlines()) <= 80
+    assert invoke("-V").stdout == invoke("--version").stdout
 
 
 # --- doctor
@@ -213,8 +234,40 @@ def test_doctor_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     assert findings["numpy"]["remedy"] == "pip install numpy"
     assert findings["local"]["remedy"] == "pip install 'dragoman[local]'"
     assert "faster-whisper 1.2.1" in findings["local"]["told"]
-    assert (findings["trio"]["core"], findings["trio"]["good"]) == (False, False)
-    assert "to mend: pip install 'dragoman[local,voices,media,piper,devices,serve]'" in invoke("doctor").stdout
+    assert (findings["trio"]["needed"], findings["trio"]["good"]) == (False, False)
+    told = invoke("doctor").stdout
+    assert "to mend: pip install numpy\n" in told
+    assert "if you want it: pip install 'dragoman[local,voices,media,piper,devices,serve]'" in told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "extras"),
+    [("listen", ["local", "voices", "devices"]), ("serve", ["serve", "local", "voices"]), ("piper", ["piper"])],
+)
+def test_doctor_says_what_is_missing_for_what_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, extras: list[str]
+) -> None:
+    monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")])
+    result = invoke("doctor", wanted)
+    assert result.exit_code == 1
+    assert re.findall(r"^  missing +(\w+) ", result.stdout, re.MULTILINE) == extras
+    assert f"to mend: pip install 'dragoman[{','.join(extras)}]'" in result.stdout
+    assert "optional" not in result.stdout
+
+
+def test_doctor_lets_optional_things_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")] * (extra == "media"))
+    result = invoke("doctor")
+    assert result.exit_code == 0
+    assert re.search(r"^  optional +media ", result.stdout, re.MULTILINE)
+    assert "All that is needed works.\nif you want it: pip install 'dragoman[media]'\n" in result.stdout
+    assert invoke("doctor", "translate").stdout.endswith("All that is needed works.\n")
+
+
+def test_doctor_knows_only_what_there_is() -> None:
+    result = invoke("doctor", "lisen")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'listen'?" in result.stderr
 
 
 def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,6 +277,8 @@ def test_doctor_tells_of_weights_that_are_not_the_tested_ones(monkeypatch: pytes
     findings = {finding.name: finding for finding in doctor.examine()}
     assert not findings["Other"].good
     assert "not the ones tested" in findings["Other"].told
+    assert findings["Other"].needed  # whoever has them uses them
+    assert "--force-reinstall" in findings["Other"].remedy
 
 
 # --- pieces
@@ -241,6 +296,18 @@ def test_columns_stand_under_each_other_whatever_is_in_them() -> None:
     assert [width(row[0]) for row in rows] == [1, 4, 4]
     assert list(columns(rows)) == ["a     x", "日本  y", "\x1b[1mbold\x1b[0m  z"]
     assert list(columns([])) == []
+
+
+def test_the_last_column_is_broken_where_there_is_little_room() -> None:
+    rows = [("name", "what there is to say of it, in many words"), ("a", "short")]
+    assert list(columns(rows, room=30)) == [
+        "name  what there is to say of",
+        "      it, in many words",
+        "a     short",
+    ]
+    assert next(columns(rows, room=5)) == "name  what there is to say"  # no narrower than can be read
+    assert len(list(columns(rows))) == 2
+    assert list(columns([("longer than there is room", "")], room=10)) == ["longer than there is room"]
 
 
 def test_json_for_a_stream_that_is_not_utf8_is_escaped() -> None:

@@ -103,7 +103,7 @@ def test_the_shortcut_without_outputs_writes_speech_and_subtitles() -> None:
 
 def test_the_shortcut_reads_only_what_was_asked_for() -> None:
     sketch = Shortcut(recording=Path("talk.flac"), transcript=Path("t.vtt")).sketch()
-    assert list(sketch.stages) == ["talk", "pcm", "interpreter", "transcript"]
+    assert list(sketch.stages) == ["recording", "pcm", "interpreter", "transcript"]
     assert sketch.stages["transcript"].reads == ("interpreter.transcript",)
 
 
@@ -127,8 +127,8 @@ def test_the_shortcut_shows_its_graph_and_what_it_shows_is_right() -> None:
         (["--from", "xx"], "cannot be 'xx'; wanted a language"),
         (["--from", "ko-kr", "--to", "de-de"], "no route from ko-kr to de-de"),
         (["-o", "out.txt"], "wanted a file name that ends in .wav"),
-        (["-o", "talk.wav"], "which 'talk' reads"),
-        (["--engine", "cloud"], "cannot be 'cloud'"),
+        (["-o", "talk.wav"], "which 'recording' reads"),
+        (["--engine", "cloud"], "--engine: 'cloud' is not one of"),
         (["--under", "--layout", "append"], "--under lies under speech at its own time"),
     ],
 )

@@ -351,10 +351,29 @@ def test_translate_says_in_one_line_that_there_is_no_recording(small: Path) -> N
     result = invoke("translate", "nope.wav", "--engine", "echo", "--subtitles", "o.srt")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("dragoman: error: talk: ")
+    assert line.startswith("dragoman: error: recording: ")
     assert "nope.wav" in line
 
 
 def test_params_tells_what_can_be_set(small: Path) -> None:
     assert invoke("params", "g.yaml").stdout == "  -p out=out.wav  where to, [really]\n"
     assert "-p input=...  " in invoke("params", "file-to-file").stdout
+    Path("none.yaml").write_text("stages: {a: {use: tone, duration: 1s}}")
+    assert "it has no params" in invoke("params", "none.yaml").stdout
+
+
+def test_params_as_json_are_for_programs_and_show_no_secret(small: Path) -> None:
+    Path("s.yaml").write_text(
+        "params:\n  out: {default: out.wav, help: where to}\n  key: {secret: true, default: canary}\n"
+        "stages: {a: {use: tone, duration: 1s, rate: 8000}, b: {use: wav, from: a, path: '${out}'}}\n"
+    )
+    out, key = json.loads(invoke("params", "s.yaml", "--json").stdout)
+    assert (out["name"], out["default"], out["type"], out["secret"]) == ("out", "out.wav", "str", False)
+    assert (key["default"], key["secret"]) == ("***", True)
+
+
+def test_params_of_what_is_no_graph_are_an_error(small: Path) -> None:
+    Path("bad.yaml").write_text("stages: {a: {use: nope}}\n")
+    result = invoke("params", "bad.yaml")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "'nope' is no kind of stage" in result.stderr

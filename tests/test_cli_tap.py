@@ -190,11 +190,42 @@ def test_several_graphs_are_told_apart_by_name_or_number(tmp_path: Path) -> None
         said = unsaid.stderr.decode().splitlines()
         assert (
             said[0]
-            == "dragoman: error: several run: say which, by the process's number or the graph's name (tap: --of)"
+            == "dragoman: error: several have it: say which, by the process's number or the graph's name (--of)"
         )
         assert {line.split()[0] for line in said[1:]} == {str(one.pid), str(two.pid)}
+        assert all(line.endswith("run  sunday: loud -> interpreter/echo") for line in said[1:])
         assert finished(["tap", "loud", "--count", "1", "--of", "sunday"], tmp_path).returncode == 2
         assert finished(["tap", "loud", "--count", "1", "--of", str(two.pid)], tmp_path).returncode == 0
+
+
+MONDAY = """
+name: monday
+stages:
+  tune: {use: tone, duration: 1h, rate: 8000, realtime: true}
+  soft: {use: gain, from: tune, db: -6}
+  file: {use: wav, from: {stage: soft, buffer: 10s, when_full: drop_oldest}, path: soft.wav}
+"""
+
+
+def test_an_edge_that_only_one_graph_has_needs_no_name_of_the_graph(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    for folder in (first, second):
+        folder.mkdir()
+    with live(first) as one, live(second, graph=MONDAY) as two:
+        for edge, graph in (("interpreter.text", b"sunday: "), ("soft", b"monday: "), ("soft>file", b"monday: ")):
+            told = finished(["tap", edge, "--count", "1", "--json"], tmp_path)
+            assert told.returncode == 0, told.stderr
+            assert told.stderr.startswith(b"dragoman: " + graph)
+        listed = finished(["tap"], tmp_path).stdout.decode().splitlines()
+        assert f"{two.pid}  monday  soft -> file" in listed
+        assert {line.split()[0] for line in listed} == {str(one.pid), str(two.pid)}
+        complete = {"_DRAGOMAN_COMPLETE": "bash_complete", "COMP_WORDS": "dragoman tap s", "COMP_CWORD": "2"}
+        command = [sys.executable, "-c", "from pipeline.cli.main import main; main()"]
+        completed = subprocess.run(command, env={**environment(), **complete}, capture_output=True, check=False)
+        assert completed.stdout == b"plain,soft\n", completed.stderr
+        nowhere = finished(["tap", "louder"], tmp_path)
+        assert nowhere.returncode == 1
+        assert b"of 2 graphs none has an edge 'louder': `dragoman tap` lists them" in nowhere.stderr
 
 
 # --- the socket of the run

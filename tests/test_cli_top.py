@@ -13,7 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,26 @@ def graph(name: str = "sunday", **more: Any) -> dict[str, Any]:
     return {"name": name, **shot, "stages": stages, "edges": edges, "texts": [text("Não perguntem")], **more}
 
 
-def seen(*graphs: dict[str, Any], more: int = 0) -> Seen:
+def room(title: str = "Sunday service", **more: Any) -> dict[str, Any]:
+    listeners = {
+        "en-us": {"count": 1, "voices": 1, "dropped_s": 0.0},
+        "pt-br": {"count": 11, "voices": 3, "dropped_s": 0.5},
+    }
+    lag = {"shown": {"n": 9, "p50_s": 1.234, "p95_s": 2.0}, "heard": {"n": 0, "p50_s": None, "p95_s": None}}
+    return {
+        "name": "room",
+        "title": title,
+        "state": "live",
+        "people": 12,
+        "listeners": listeners,
+        "lag": lag,
+        **more,
+    }
+
+
+def seen(*graphs: dict[str, Any], more: int = 0, rooms: Sequence[dict[str, Any]] = ()) -> Seen:
     told = Seen()
-    told.feed(readable({"type": "snapshot", "graphs": list(graphs), "more": more}))
+    told.feed(readable({"type": "snapshot", "graphs": list(graphs), "more": more, "rooms": list(rooms)}))
     return told
 
 
@@ -128,7 +145,7 @@ def test_what_a_stage_did_is_remembered_for_some_looks() -> None:
     for number in range(LOOKS + 3):
         busy = number >= LOOKS
         asr = stage("asr", busy=busy, waits_for="" if busy else "input")
-        told.feed({"type": "snapshot", "graphs": [graph(stages=[asr])], "more": 0})
+        told.feed({"type": "snapshot", "graphs": [graph(stages=[asr])], "more": 0, "rooms": []})
     assert list(told.acts("sunday", "asr")) == ["waits"] * (LOOKS - 3) + ["busy"] * 3
     assert told.acts("monday", "asr") == ()
 
@@ -143,7 +160,7 @@ def test_texts_grow_until_they_are_final_and_then_make_room() -> None:
         text("O quê?", start_ms=900),
         text("Olá", utterance=2, final=False),
     ):
-        told.feed({"type": "snapshot", "graphs": [graph(texts=[each])], "more": 0})
+        told.feed({"type": "snapshot", "graphs": [graph(texts=[each])], "more": 0, "rooms": []})
     assert [each["text"] for each in told.texts("sunday")] == ["Não perguntem.", "O quê?", "Olá"]
 
 
@@ -185,7 +202,7 @@ def test_one_graph_at_100_columns() -> None:
     sound = graph()
     sound["edges"] = sound["edges"][:-1]
     told = seen(sound)
-    told.feed({"type": "snapshot", "graphs": [sound], "more": 0})
+    told.feed({"type": "snapshot", "graphs": [sound], "more": 0, "rooms": []})
     lines = drawn(told)
     assert lines[0] == f"{'sunday  running, 0:32 of 1:00, 0.8x real time':<86}run, process 7"
     assert [word.split()[0] for word in lines[2:7]] == ["talk", "+", "en/asr", "en/mt", "speech"]
@@ -200,10 +217,21 @@ def test_one_graph_at_100_columns() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_it_fits_into_any_window(width: int, height: int, encoding: str) -> None:
     many = graph(stages=[stage(f"stage-{number}") for number in range(40)], edges=[])
-    for told in (seen(), seen(graph()), seen(many), seen(*(graph(str(n)) for n in range(60)), more=4)):
+    rooms = [room(), room("Monday")]
+    several = seen(*(graph(str(n)) for n in range(60)), more=4, rooms=rooms)
+    for told in (seen(), seen(rooms=rooms), seen(graph()), seen(graph(), rooms=rooms), seen(many), several):
         lines = drawn(told, width, height, encoding)
         assert len(lines) == height
         assert all(len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 79, 80, 100])
+def test_names_and_losses_are_told_also_where_there_is_little_room(width: int) -> None:
+    one, several = drawn(seen(graph()), width), drawn(seen(graph("sunday"), graph("monday")), width)
+    for lines, names in ((one, ["talk", "+ pcm", "en/asr", "en/mt", "speech"]), (several, ["sunday", "monday"])):
+        assert [line[: len(name)] for line, name in zip(lines[2:], names, strict=False)] == names
+        assert "DROPPED" in lines[1]
+        assert any("0.5 s" in line for line in lines)
 
 
 def test_what_does_not_fit_is_counted() -> None:
@@ -244,10 +272,27 @@ def test_several_graphs_are_a_line_each() -> None:
 def test_nothing_that_is_told_can_do_anything_to_a_terminal() -> None:
     evil = "\x1b[2J\x9b1m\u202ex\n"
     told = graph(evil, texts=[text(evil, language=evil)], stages=[stage(evil, status=evil, kind=evil)], edges=[])
-    for lines in (drawn(seen(told)), drawn(seen(told, told)), list(plain(seen(told), 1))):
+    rooms = [room(evil, listeners={evil: {"count": 1, "voices": 0, "dropped_s": 0.0}})]
+    one, two = seen(told, rooms=rooms), seen(told, told, rooms=rooms)
+    for lines in (drawn(one), drawn(two), list(plain(one, 1))):
         shown = "\n".join(lines)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
         assert "[2J1mx" in shown
+
+
+def test_rooms_tell_how_late_they_are_and_who_listens() -> None:
+    late = {"n": 8, "p50_s": 2.25, "p95_s": 3.0}
+    both = room("Monday", people=1, listeners={}, lag={"shown": late, "heard": late})
+    lines = [
+        "Sunday service: live, 12 listeners",
+        "  shown after 1.2 s (p95 2.0 s)",
+        "  en-us 1, 1 hears the voice; pt-br 11, 3 hear the voice, 0.5 s dropped",
+        "Monday: live, 1 listener",
+        "  shown after 2.2 s (p95 3.0 s), heard after 2.2 s (p95 3.0 s)",
+    ]
+    for told in (seen(rooms=[room(), both]), seen(graph(), rooms=[room(), both])):
+        assert "\n".join(lines) in "\n".join(drawn(told))
+        assert "\n".join(lines) in "\n".join(plain(told, 7))
 
 
 # --- in plain lines
@@ -291,7 +336,7 @@ def test_a_process_is_meant_by_number_command_name_or_a_part_of_it() -> None:
 
 
 def test_a_process_of_another_version_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def processes(folder: Path) -> list[Process]:
+    async def processes(folder: Path, edge: str | None) -> list[Process]:
         return [Process(Place(10, folder), "run", [{"name": "sunday"}], protocol=2)]
 
     monkeypatch.setattr(looking, "processes", processes)
@@ -316,6 +361,16 @@ def test_one_look_at_a_running_graph(tmp_path: Path, backend: str) -> None:
     assert (told["type"], told["graphs"][0]["name"]) == ("snapshot", "sunday")
     into = {each["name"]: each for each in told["graphs"][0]["edges"]}
     assert into["talk -> loud"]["rate_x"] == pytest.approx(1.0, abs=0.5), "a rate is of the last half second"
+
+
+def test_the_room_of_a_running_graph_is_told_of(tmp_path: Path) -> None:
+    shown = "room: {use: room, from: interpreter.text, title: Sunday service, port: 0, rooms_file: rooms.json}"
+    with live(tmp_path, graph=f"{LIVE}  {shown}\n"):
+        (told,) = map(json.loads, finished(["top", "--json", "--once"], tmp_path).stdout.splitlines())
+        assert [(each["name"], each["title"], each["people"]) for each in told["rooms"]] == [
+            ("room", "Sunday service", 0)
+        ]
+        assert "Sunday service: live, 0 listeners" in finished(["top", "--once"], tmp_path).stdout.decode()
 
 
 def test_json_goes_on_to_the_ledger(tmp_path: Path) -> None:
@@ -438,7 +493,7 @@ def test_the_shell_completes_the_names_of_what_runs(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_ends_by_itself_ends_the_watching(tmp_path: Path) -> None:
-    short = LIVE.replace("duration: 1h", "duration: 2s")
+    short = LIVE.replace("duration: 1h", "duration: 5s")
     with live(tmp_path, graph=short) as run:
         look = finished(["top", "--json"], tmp_path)
         assert json.loads(look.stdout.splitlines()[-1])["type"] == "over"

@@ -11,11 +11,11 @@ from stages.console import Captions, Console, clock
 from tests.fakes import FakeInbox, FakeOutbox
 
 
-def partial(words: str, revision: int, utterance: int = 0, language: str = "en") -> Text:
+def partial(words: str, revision: int, utterance: int = 0, language: str = "") -> Text:
     return Text(words, 1200, 2000, language, utterance, False, revision)
 
 
-def final(words: str, utterance: int = 0, language: str = "en") -> Text:
+def final(words: str, utterance: int = 0, language: str = "") -> Text:
     return Text(words, 1200, 2000, language, utterance, True, 9)
 
 
@@ -42,9 +42,12 @@ def test_only_the_last_two_lines_grow() -> None:
     assert all(len(line) <= 80 for line in lines)
 
 
-def test_several_languages_are_told_apart() -> None:
-    texts = [final("Yes."), final("Sim.", language="pt"), partial("And", 1, 1), partial("E", 1, 1, "pt")]
-    assert shown(texts) == (["[00:01.2] Yes.", "[00:01.2] pt: Sim."], ["en: And", "pt: E"])
+def test_each_says_its_language_from_the_first_on() -> None:
+    texts = [
+        *(final("Yes.", language="en"), final("Sim.", language="pt")),
+        *(partial("And", 1, 1, "en"), partial("E", 1, 1, "pt")),
+    ]
+    assert shown(texts) == (["[00:01.2] en: Yes.", "[00:01.2] pt: Sim."], ["en: And", "pt: E"])
 
 
 def test_control_characters_and_empty_texts_are_left_out() -> None:

@@ -96,6 +96,7 @@ async def running(folder: Path, *executions: Execution) -> AsyncIterator[Control
     ("told", "request_"),
     [
         ({"do": "graphs"}, AskGraphs()),
+        ({"do": "graphs", "edge": "a>b"}, AskGraphs("a>b")),
         ({"do": "watch"}, AskWatch(0.5, None)),
         ({"do": "watch", "every_s": 1, "graph": "g"}, AskWatch(1.0, "g")),
         ({"do": "tap", "edge": "a>b"}, AskTap("a>b")),
@@ -293,6 +294,21 @@ async def test_a_watcher_sees_snapshots_and_then_the_ledger(anyio_backend: str, 
     assert (message["graph"], message["state"]) == ("held", "done")
     assert message["report"]["balanced"]
     assert message["report"]["edges"] == json.loads(json.dumps(execution.report().as_json()))["edges"]
+
+
+async def test_a_watcher_is_told_of_rooms_wherever_they_are(anyio_backend: str, folder: Path) -> None:
+    @define(kw_only=True)
+    class Hall(Blocked):
+        def figures(self) -> dict[str, Any]:
+            return {"title": "Sunday", "people": 7}
+
+    async with running(folder, held("one", Hall(first=3)), held("two")) as control:
+        control.watched.audiences["room"] = lambda: {"title": "Monday", "people": 3}
+        rooms = [{"name": "room", "title": "Monday", "people": 3}, {"name": "c", "title": "Sunday", "people": 7}]
+        for graph, told in ((None, rooms), ("one", rooms), ("two", rooms[:1])):
+            async with connected(control.path) as watcher:
+                await watcher.say("watch", graph=graph)
+                assert (await watcher.next() or {})["rooms"] == told
 
 
 async def test_closing_tells_the_last_and_says_that_it_is_over(anyio_backend: str, folder: Path) -> None:

@@ -136,9 +136,10 @@ def test_in_a_call_between_rooms_each_side_is_guarded_against_what_is_played_the
 
 @pytest.mark.anyio
 async def test_a_room_is_shown_captions_in_both_languages_and_the_voice(
-    anyio_backend: str, tmp_path: Path
+    anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two seconds and a half of a recording, at the pace of speech, and a phone that listens from the start."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     short = tmp_path / "short.wav"
     soundfile.write(short, soundfile.read(EN_DEMO, frames=40000, dtype="int16")[0], 16000)
     graph = loaded("room", input=short, engine="echo", port=0)

@@ -132,3 +132,15 @@ def test_an_unknown_kind_is_told_with_what_it_may_have_meant() -> None:
     found: Any = look_up("gian", KINDS)
     assert (found.what, found.remedy) == ("'gian' is no kind of stage", "did you mean 'gain'?")
     assert "silence, tone, resample" in found.wanted
+
+
+def test_what_a_kind_does_is_told_whole_wherever_its_docstring_is_broken() -> None:
+    class Wrapped(Gain):
+        """Make it
+        softer.
+
+        Or louder.
+        """
+
+    assert Kind("soft", Wrapped, {}).about == "Make it softer."
+    assert Kind("none", type("Silent", (), {}), {}).about == ""

@@ -20,9 +20,10 @@ LAYERS = (
     "expand channels options reading",
     "graph outlet kinds params",
     "plan masking build tapping",
-    "load",
-    "runner schema",
-    "snapshot watched",
+    "load snapshot",
+    "tasks schema",
+    "runner",
+    "watched",
 )
 ENDS = ("cli", "serve", "control", "__main__", "__init__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}

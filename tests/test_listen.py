@@ -88,12 +88,12 @@ def test_captions_only_need_no_speaker_no_voice_and_no_guard() -> None:
     [
         (["--no-speech", "--half-duplex"], "--half-duplex is for when speech is played"),
         (["--base-url", "ws://x"], "it needs --engine realtime"),
-        (["--max-lag", "soon"], "'speaker.max_lag' cannot be 'soon'"),
-        (["--partials", "0.1"], "'interpreter.partials_s' cannot be '0.1'"),
-        (["--engine", "magic"], "'interpreter.engine' cannot be 'magic'"),
-        (["--from", "xx"], "'interpreter.source_language' cannot be 'xx'"),
-        (["--to", "de-de"], "no route from en-us to de-de"),
-        (["--save", "x.doc"], "'saved.path' cannot be 'x.doc'"),
+        (["--max-lag", "soon"], "listen: --max-lag: wanted a time such as 500ms, 1.5s or 1:30, came 'soon'"),
+        (["--partials", "0.1"], "error: --partials cannot be '0.1'"),
+        (["--engine", "magic"], "--engine: 'magic' is not one of 'local'"),
+        (["--from", "xx"], "error: --from cannot be 'xx'"),
+        (["--to", "de-de"], "error: no route from en-us to de-de"),
+        (["--save", "x.doc"], "error: --save cannot be 'x.doc'"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(arguments: Sequence[str], said: str) -> None:
@@ -203,7 +203,7 @@ def sounds(samples: Samples) -> bool:
     return len(samples) > 0 and int(np.abs(samples.astype(np.int32)).max()) > 1000
 
 
-LISTENING = Listen(microphone="room_mic", speaker="room_speaker", max_lag="30s").sketch().as_yaml()
+LISTENING = Listen(microphone="room_mic", speaker="room_speaker", max_lag_s=30).sketch().as_yaml()
 
 
 @pytest.mark.models

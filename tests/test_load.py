@@ -114,6 +114,12 @@ stages:
     ]
 
 
+def test_a_param_whose_reference_is_replaced_from_outside_is_no_mistake() -> None:
+    text = "params: {level: {default: '-6'}}\nstages:\n  talk: {use: tone, duration: 1s}\n"
+    text += "  soft: {use: gain, from: talk, db: '${level}'}\n  out: {use: collect, from: soft}\n"
+    assert loaded(text, options={"soft.db": "-3"}).problems == ()
+
+
 def test_a_problem_shows_line_place_and_remedy() -> None:
     (problem,) = loaded(
         "stages:\n  talk: {use: tone, duration: 1s, chanels: 2}\n  out: {use: collect, from: talk}"

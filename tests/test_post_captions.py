@@ -145,8 +145,9 @@ async def test_a_refused_address_ends_the_run_where_that_is_wanted(tmp_path: Pat
             await run(posting, texts(2))
     assert caught.value.code == 69
     assert str(caught.value) == (
-        f"captions are refused: http://localhost:{service.port} answers with HTTP {status}: copy the caption "
-        "ingestion URL of this very stream from YouTube Studio again"
+        f"captions are refused: http://localhost:{service.port} answers with HTTP {status}: copy it again "
+        "for this very stream: YouTube Studio, Create, Go live: in the stream's settings turn on Closed captions, "
+        "choose POST captions to URL, and copy the captions ingestion URL"
     )
     assert posting.losses()["not posted by the end, texts"] == 2
 

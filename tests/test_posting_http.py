@@ -107,7 +107,7 @@ def test_what_is_added_replaces_what_was_copied() -> None:
      "https://here/a b", "https://here/\nx", "https://me:pw@here/", "https://here/#x", "https://h\u00e9re/", "https://["],
 )  # fmt: skip
 def test_what_is_no_address(address: str) -> None:
-    assert check_address(address) is not None
+    assert "`dragoman list post_captions` says where" in str(check_address(address))
 
 
 def test_what_is_an_address() -> None:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.items import Text
+from pipeline.options import options_of
 from stages.captions.text import clean
+from stages.post_captions import PostCaptions
 from stages.posting.services import SERVICES, Caption, Post, ServiceName, Verdict, captions_of
 from tests.cue_texts import SAMPLES
 
@@ -86,3 +88,10 @@ def test_what_answers_mean() -> None:
     assert YOUTUBE.verdict(400) is Verdict.SKIPPED
     assert ZOOM.verdict(400) is Verdict.AGAIN
     assert "not started" in ZOOM.hint(400)
+
+
+def test_where_the_address_is_found_is_told_by_the_option_and_by_a_refusal() -> None:
+    told = options_of(PostCaptions)["url"].help
+    for service, where in ((YOUTUBE, "POST captions to URL"), (ZOOM, "Copy the API token")):
+        assert where in service.hint(403)
+        assert where in told

@@ -21,12 +21,13 @@ from click.testing import CliRunner
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.cli import serving
 from pipeline.cli.main import cli
-from pipeline.cli.room import Plan, links, qr_code
+from pipeline.cli.room import Plan, links
 from pipeline.cli.serving import _let_speak
 from pipeline.serve.room.hall import Settings
-from pipeline.serve.room.keys import RoomKeys
 from pipeline.stage import Inbox, Outbox, StageError
 from stages import sockets
+from stages.room.keys import RoomKeys
+from stages.room.qr import qr_code
 from tests.room_people import KEYS, Listener, listener, room
 from tests.serve_client import client
 

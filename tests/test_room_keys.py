@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.serve.room.keys import RoomKeys, kept_keys
+from stages.room.keys import RoomKeys, kept_keys
 from stages.room.pages import is_name
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_none_of_ours_is_left_alone(tmp_path: Path, content: str)
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
+    with pytest.raises(ValueError, match=r"rooms\.json: .*; name a file that can be written"):
         kept_keys(tmp_path / "file" / "rooms.json", "sunday", is_open=False)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import get_args
 
 import anyio
 import numpy as np
@@ -16,17 +18,19 @@ from pipeline.serve.engine import Echo, Local, Relay
 from pipeline.serve.room.booths import Booths
 from pipeline.serve.room.floor import Floor
 from pipeline.serve.room.parts import Fed, Note
-from pipeline.serve.room.tongues import Key, tongues_of
+from pipeline.serve.room.tongues import Key, Kind, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
+from pipeline.stage import Inbox, Outbox, StageError
 from stages.asr import Asr
 from stages.room.board import Board, original, translated
 from stages.room.listener import Listener
 from stages.room.order import Order, voice
 from stages.room.room import Room
-from stages.room.wire import Wish
+from stages.room.wire import Preparation, Wish
 from stages.vad import Vad
 from tests.fakes import FakeInbox, FakeOutbox
+from tests.serve_server import Engine
 from tests.simulated import in_simulated_time
 
 # --- the ways there are
@@ -227,6 +231,53 @@ def test_what_fails_is_tried_again_only_when_it_is_time() -> None:
     in_simulated_time(fails_again_and_again)
 
 
+@pytest.mark.parametrize(("lasts_s", "failures", "wait_s"), [(1.0, 4, 80.0), (299.0, 4, 80.0), (3600.0, 1, 10.0)])
+def test_failures_of_long_ago_are_forgiven(lasts_s: float, failures: int, wait_s: float) -> None:
+    async def breaks(inbox: Inbox, outbox: Outbox) -> None:
+        await anyio.sleep(lasts_s)
+        raise StageError("gone")
+
+    async def fail() -> None:
+        engine = Engine(breaks)
+        floor = Floor(Room(Board("x")))
+        key = Key("en-us", "pt-br", "captions")
+        translation = Translation(key, floor, tongues_of(engine), Service(engine), failures=3)
+        await translation.run()
+        assert translation.failures == failures
+        assert translation.retry_at == pytest.approx(anyio.current_time() + wait_s)
+        assert told_of(floor, "pt-br") == "failed"
+
+    in_simulated_time(fail)
+
+
+def told_of(floor: Floor, language: str) -> str | None:
+    """What its readers are told of it."""
+    frame = floor.room.board.progress.get(language)
+    return None if frame is None else json.loads(frame)["type"]
+
+
+def test_a_voice_that_is_ready_first_does_not_make_its_captions_ready() -> None:
+    floor = Floor(Room(Board("x")))
+    captions, voice_of = (Key("en-us", "pt-br", kind) for kind in get_args(Kind))
+    before = Key("es-es", "pt-br", "captions")
+    told: list[tuple[Key, Preparation | None, str | None]] = [
+        (before, "ready", "ready"),
+        (captions, "preparing", "preparing"),
+        (voice_of, "preparing", "preparing"),
+        (voice_of, "ready", "preparing"),
+        (before, None, "preparing"),
+        (captions, "ready", "ready"),
+        (voice_of, "failed", "failed"),
+        (voice_of, "preparing", "ready"),
+        (voice_of, "failed", "failed"),
+        (voice_of, None, "ready"),
+        (captions, None, None),
+    ]
+    for key, preparation, shown in told:
+        floor.tell(key, preparation)
+        assert told_of(floor, "pt-br") == shown
+
+
 async def another_source() -> None:
     bench = Bench()
     bench.listener("pt-br")
@@ -324,9 +375,9 @@ async def left_out() -> None:
     gap = Text("[…]", 0, 0, "pt-br", 4)
     floor.show("pt-br", gap)
     assert floor.room.board.log("pt-br").seq == 1
-    assert floor.lag(anyio.current_time())["shown"]["n"] == 0, "nobody knows when that was said"
+    assert floor.delays.summary(anyio.current_time())["shown"]["n"] == 0, "nobody knows when that was said"
     floor.show("pt-br", text(5))
-    assert floor.lag(anyio.current_time())["shown"]["n"] == 1
+    assert floor.delays.summary(anyio.current_time())["shown"]["n"] == 1
     note = Note(order=order)
     assert [item for each in (gap, text(5)) for item in note.feed(each)] == [text(5)]
     assert (await order.next()).utterance == 5

@@ -14,8 +14,8 @@ from attrs import define, field
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.serve.listener import Server
 from pipeline.serve.room.hall import Settings
-from pipeline.serve.room.lag import Lag
 from pipeline.stage import Inbox, Outbox
+from stages.room.lag import Lag
 from stages.translate.realtime.events import TranscriptCompleted
 from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
 from tests.serve_client import client
@@ -52,6 +52,8 @@ async def test_an_operator_sees_everything_that_goes_on() -> None:
         assert ledger["report"]["balanced"]
         assert not ledger["report"]["lost"]
         assert "canary" not in json.dumps(operator.told)
+        told = running.service.watched.audiences["room"]()
+        assert (told["lag"], told["people"]) == (seen["lag"], 0), "`dragoman top` is told the same"
         _, figures = await http(running, "GET /metrics")
         for line in ('room_lag_seconds{quantile="0.95",until="heard"}', 'room_listeners{language="pt-br"} 0.0'):
             assert f"dragoman_{line}" in figures

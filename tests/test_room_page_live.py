@@ -18,8 +18,9 @@ from tests.browser import PATIENCE_MS, opened
 from tests.engine import needs_models
 
 ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "graphs" / "samples" / "en_demo.flac"
 TITLE = "<b>Sunday</b> & friends"
-LINK = re.compile(r"^dragoman: (listeners|speaker|operator): +(http\S+)$")
+LINK = re.compile(r"^(?:dragoman:|room sunday,) (listeners|speaker|operator): +(http\S+)$")
 DESKTOP = {"width": 1366, "height": 768}
 MODELS_PATIENCE_MS = 240_000
 """The first time, models are loaded, by a machine that has other things to do."""
@@ -27,32 +28,38 @@ MODELS_PATIENCE_MS = 240_000
 
 @frozen
 class House:
-    """A server with a room: its three links."""
+    """A process with a room, and its links."""
 
     process: subprocess.Popen[str]
     listeners: str
-    speaker: str
     operator: str
+    speaker: str = ""
 
 
 @contextmanager
 def house(folder: Path, engine: str, *options: str) -> Iterator[House]:
-    command = [sys.executable, "-m", "pipeline", "serve", "--engine", engine, "--port", "0", "--room", "sunday"]
+    command = ["serve", "--engine", engine, "--port", "0", "--room", "sunday"]
     kept = ["--rooms-file", str(folder / "rooms.json"), "--room-source", "en-us", "--room-title", TITLE]
-    process = subprocess.Popen(
-        [*command, *kept, *options], cwd=ROOT, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
-    )
+    with started(*command, *kept, *options, links=3) as server:
+        yield server
+
+
+@contextmanager
+def started(*arguments: str, links: int) -> Iterator[House]:
+    """A command that tells so many links."""
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        links, said = dict[str, str](), list[str]()
+        found, said = dict[str, str](), list[str]()
         for line in process.stdout:
             said.append(line)
             if (told := LINK.match(line.rstrip())) is not None:
-                links[told[1]] = told[2]
-            if len(links) == 3:
+                found[told[1]] = told[2]
+            if len(found) == links:
                 break
-        assert len(links) == 3, "".join(said)
-        yield House(process, **links)
+        assert len(found) == links, "".join(said)
+        yield House(process, **found)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -170,6 +177,25 @@ def test_who_may_not_is_told(browser: Browser, echo: House) -> None:
         expect(page.locator("#notices")).to_contain_text("This is not the operator's link")
     with opened(browser, f"{echo.listeners}x", complains=True) as page:
         expect(page.get_by_role("heading")).to_have_text("There is no room at this address")
+
+
+def test_the_room_of_a_graph_is_watched_while_it_runs_and_at_its_end(browser: Browser, tmp_path: Path) -> None:
+    recording = ["-p", f"input={SAMPLE}", "-s", "talk.duration=6s", "-p", "engine=echo", "-p", "port=0"]
+    room = ["-s", "room.name=sunday", "-s", f"room.rooms_file={tmp_path / 'rooms.json'}"]
+    with (
+        started("run", "room", *recording, *room, links=2) as graph,
+        opened(browser, graph.listeners, locale="pt-BR", complains=None) as maria,
+        opened(browser, graph.operator, viewport=DESKTOP, complains=None) as operator,
+    ):
+        expect(operator.locator("#state")).to_have_text("Live")
+        expect(operator.locator("figcaption")).to_contain_text("room")
+        expect(operator.locator("#languages")).to_contain_text("pt-br")
+        wait_for_lines(maria, 1)
+        expect(operator.locator("#card-shown .small")).to_contain_text("p95")
+        expect(operator.locator("#ledgers")).to_contain_text("every frame is accounted for · nothing lost")
+        expect(operator.locator("#notices")).to_contain_text("The room has ended")
+        expect(operator.locator("#state")).to_have_text("Ended")
+        assert graph.process.wait(30) == 0
 
 
 def test_when_the_server_ends_everybody_is_told(browser: Browser, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
+from pipeline.cli.commands.serve import LIMITS
 from pipeline.cli.main import cli
-from pipeline.cli.serve import LIMITS
 from pipeline.control.client import connected, processes
 from pipeline.control.places import control_folder
 from pipeline.serve.limits import Limits
@@ -112,7 +112,7 @@ async def test_it_serves_until_it_is_told_to_stop_and_says_goodbye(tmp_path: Pat
         assert process.stderr is not None
         log = b"".join([part async for part in process.stderr])
         assert await process.wait() == 0
-        assert b"stopping: 1 sessions may end" in log
+        assert b"stopping: 1 session may end" in log
         assert b"canary" not in log
 
 

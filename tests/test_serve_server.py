@@ -83,6 +83,7 @@ async def test_health_and_metrics() -> None:
             "dragoman_first_audio_seconds_count 1.0",
         ):
             assert any(told.startswith(line) for told in body.splitlines()), line
+        assert "_created" not in body
         assert (await http(running, "GET /"))[0] == 404
         assert (await http(running, f"GET {PATH}"))[0] == 426
 

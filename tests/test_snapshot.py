@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -15,7 +16,7 @@ from pipeline.items import Item, Text
 from pipeline.node import Buffer, Read
 from pipeline.runner import Execution
 from pipeline.snapshot import GraphSnapshot, take
-from pipeline.stage import StageError
+from pipeline.stage import Inbox, Outbox, Run, StageError
 from pipeline.testing import Collect, Playlist, noise
 from tests.simulated import in_simulated_time
 from tests.stages_for_tests import Blocked, Breaks, Endless, Pass, PassActor
@@ -120,6 +121,47 @@ async def test_texts_wait_and_the_newest_is_known(anyio_backend: str) -> None:
         assert (told.output, told.text, told.lag_s) == ("a.out", texts[-1], 5.0)
         assert take(execution, shot).texts[0] is told
         assert take(execution).texts[0].lag_s is None, "who comes late cannot know"
+        assert execution.behind_s(10_000) == 0.0
+
+
+async def test_how_late_it_is_goes_by_positions(anyio_backend: str) -> None:
+    """A recording that begins in its middle, or a microphone that was paused, has given less than it is far."""
+    graph = Graph().add("a", Playlist(items=[noise(1000, rate=1000, start=60_000)])).add("b", Collect(), "a")
+    execution = Execution(graph)
+    assert execution.behind_s(0) is None
+    await execution.run()
+    assert execution.behind_s(59_000) == 2.0
+    graph.add("c", Playlist(items=[noise(1000, rate=1000)])).add("d", Collect(), "c")
+    two = Execution(graph)
+    await two.run()
+    assert two.behind_s(0) is None, "nobody knows whose words they are"
+    graph = Graph().add("a", Playlist(items=seconds(9)))
+    full = Execution(graph.add("b", Blocked(first=1), Read("a", buffer=Buffer(1), when_full="drop_newest")))
+    async with running(full):
+        assert full.behind_s(0) == 9.0, "what was dropped was spoken as well"
+
+
+async def test_a_stage_can_look_at_the_run_that_it_is_a_part_of(anyio_backend: str) -> None:
+    found = dict[str, Any]()
+
+    class Overseer(Collect):
+        def oversee(self, run: Run) -> None:
+            found["run"] = run
+
+        async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+            looks = found["run"].looks()
+            found["first"] = next(looks)
+            await super().run(inbox, outbox)
+            found["last"], found["ledger"] = next(looks), found["run"].ledger()
+
+    report = await Execution(Graph("g").add("a", Playlist(items=seconds(2))).add("b", Overseer(), "a")).run()
+    assert [stage["state"] for stage in found["first"]["stages"]][1] == "running"
+    assert (found["last"]["name"], found["last"]["done_s"], found["last"]["edges"][0]["queue_s"]) == (
+        "g",
+        2.0,
+        0.0,
+    )
+    assert found["ledger"]["edges"] == report.as_json()["edges"]
 
 
 def test_a_rate_is_since_the_last_look() -> None:

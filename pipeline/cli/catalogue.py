@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import Any
 from attrs import asdict, frozen
 
 from pipeline.caps import ANY
+from pipeline.cli.columns import room_on
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
 from pipeline.kinds import NoKind, look_up
@@ -53,7 +52,8 @@ def catalogue(names: Sequence[str]) -> list[Entry]:
     """The kinds `names`, or all. Exits where there is no such kind."""
     for name in names:
         if name not in KINDS:
-            raise refuse(f"{name!r} is no kind of stage: {did_you_mean(name, KINDS) or one_of(KINDS, most=40)}")
+            hint = did_you_mean(name, KINDS) or f"wanted {one_of(KINDS, most=40)}"
+            raise refuse(f"{name!r} is no kind of stage; {hint}")
     return [_entry(name) for name in names or KINDS]
 
 
@@ -61,14 +61,13 @@ def _entry(name: str) -> Entry:
     kind = look_up(name, KINDS)
     if isinstance(kind, NoKind):
         return Entry(name, "", {}, {}, (), "", missing=kind.what)
-    about = (inspect.getdoc(kind.make) or "").partition("\n")[0]
     line = example(name, kind.make)
     stage = load(f"stages: {{example: {line}}}", "example", KINDS).graph.nodes["example"].stage
     inputs = (
         {port: _port(each.caps, each.many, each.optional) for port, each in stage.accepts.items()} if stage else {}
     )
     settings = [_setting(option) for option in kind.options.values()]
-    return Entry(name, about, inputs, _outputs(stage) if stage else {}, settings, line)
+    return Entry(name, kind.about, inputs, _outputs(stage) if stage else {}, settings, line)
 
 
 def _port(caps: object, many: bool, optional: bool) -> str:
@@ -130,8 +129,7 @@ def _show(entry: Entry) -> None:
 
 def _wrapped(start: str, indent: int, text: str, style: str = "") -> str:
     """`text` after `start`, which takes `indent` cells; on a terminal, broken to fit it."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    lines = textwrap.wrap(text, max(columns - indent, 20))
+    lines = textwrap.wrap(text, max((room_on(sys.stdout) or 10_000) - indent, 20))
     return start + f"\n{' ' * indent}".join(paint(line, style, sys.stdout) for line in lines)
 
 

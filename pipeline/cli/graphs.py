@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve
+from click.exceptions import Exit as ClickExit
 
 import pipeline
 from pipeline.cli import problems as shown
+from pipeline.cli.columns import columns, room_on
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.preflight import preflight
 from pipeline.graph import Graph
@@ -18,7 +21,7 @@ from pipeline.load import Loaded, load, load_file
 from pipeline.params import Param
 from pipeline.problems import Problem, did_you_mean
 
-__all__ = ["checked", "find", "graph_to_run", "loaded", "shipped", "show_params"]
+__all__ = ["checked", "find", "graph_to_draw", "graph_to_run", "loaded", "shipped", "show_params"]
 
 
 def shipped() -> dict[str, Path]:
@@ -90,22 +93,43 @@ def _about(problem: Problem, stand_ins: Mapping[str, str]) -> bool:
     return any(f"${{{name}}}" in line or text in problem.came for name, text in stand_ins.items())
 
 
-def graph_to_run(result: Loaded, *, deny_warnings: bool = False, tell_warnings: bool = True) -> Graph:
+def graph_to_run(result: Loaded, *, deny_warnings: bool = False) -> Graph:
     """The graph without errors. Shows its problems; exits with 78 where it may not run."""
-    wrong = shown.wrong(result.problems, deny_warnings)
-    shown.show(result.problems if wrong or tell_warnings else ())
-    if not wrong:
+    if not shown.wrong(result.problems, deny_warnings):
+        shown.show(result.problems)
         return result.graph
-    raise refuse(f"{shown.count(result.problems)} in the graph; nothing was run", Exit.BAD_GRAPH)
+    raise _refused(result, "; nothing was run")
 
 
-def show_params(result: Loaded) -> None:
-    """The params of a graph, a line each."""
+def graph_to_draw(result: Loaded) -> Graph:
+    """The graph without errors. Exits with 78 where it has some, and shows them; warnings are no matter."""
+    if result.ok:
+        return result.graph
+    raise _refused(result)
+
+
+def _refused(result: Loaded, more: str = "") -> ClickExit:
+    shown.show(result.problems)
+    return refuse(f"{shown.count(result.problems)} in the graph{more}", Exit.BAD_GRAPH)
+
+
+def show_params(result: Loaded, as_json: bool) -> None:
+    """The params of a graph, a line each. Exits with 78 where the graph is so wrong that none can be told."""
+    if not result.ok and not result.params:
+        raise _refused(result)
+    if as_json:
+        print(json.dumps([_as_dict(param) for param in result.params.values()], indent=2, ensure_ascii=False))
+        return
+    room = room_on(sys.stdout)
     if result.help:
-        print(result.help)
-    width = max((len(_usage(param)) for param in result.params.values()), default=0)
-    for param in result.params.values():
-        print(f"  -p {_usage(param):<{width}}  {param.help}")
+        print("\n".join(columns([(result.help,)], room=room)))
+    rows = [(f"  -p {_usage(param)}", param.help) for param in result.params.values()]
+    print("\n".join(columns(rows, room=room) if rows else ["  it has no params"]))
+
+
+def _as_dict(param: Param) -> dict[str, object]:
+    told = {"name": param.name, "help": param.help, "type": param.type, "default": param.default_text or None}
+    return {**told, "choices": list(param.choices), "secret": param.secret}
 
 
 def _usage(param: Param) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from pipeline.cli.exits import refuse
-from pipeline.cli.shortcut import ready_to_run
+from pipeline.cli.shortcut import TRANSLATION_FLAGS, ready_to_run
 from pipeline.cli.sketch import Sketch, SketchedStage, literal
 from pipeline.graph import Graph
 
@@ -15,6 +15,17 @@ __all__ = ["Listen"]
 
 _HELD = "30s"
 """Of what was heard, so much may wait for the translation; after that the oldest is lost, and counted."""
+
+
+_FLAGS = {
+    **TRANSLATION_FLAGS,
+    "interpreter.partials_s": "--partials",
+    "mic.device": "--microphone",
+    "speaker.device": "--speaker",
+    "speaker.max_lag": "--max-lag",
+    "saved.path": "--save",
+    "subtitles.path": "--subtitles",
+}
 
 
 @frozen(kw_only=True)
@@ -28,7 +39,7 @@ class Listen:
     engine: str = "local"
     base_url: str | None = None
     voice: str | None = None
-    max_lag: str = "8s"
+    max_lag_s: float = 8.0
     partials_s: float = 1.0
     """After so much more of speech captions grow, and sentences are settled; 0: only in pauses."""
     half_duplex: bool = False
@@ -44,7 +55,7 @@ class Listen:
         sketch.add_stage("pcm", SketchedStage("resample", (heard,), {"rate": "24000", "channels": "1"}))
         sketch.add_stage("interpreter", SketchedStage("translate", ("pcm",), self._translation()))
         if self.speech:
-            options = {**_device(self.speaker), "max_lag": literal(self.max_lag)}
+            options = {**_device(self.speaker), "max_lag": f"{self.max_lag_s:g}s"}
             sketch.add_stage("speaker", SketchedStage("speaker", ("interpreter.audio",), options))
         sketch.add_stage("captions", SketchedStage("console", ("interpreter.transcript", "interpreter.text")))
         if self.save is not None:
@@ -57,7 +68,7 @@ class Listen:
 
     def graph(self) -> Graph:
         """The graph, ready to run. Tells what is wrong with what was asked for, and exits with 2."""
-        return ready_to_run(self.sketch(), "listen")
+        return ready_to_run(self.sketch(), "listen", _FLAGS)
 
     def _translation(self) -> dict[str, str]:
         options = {

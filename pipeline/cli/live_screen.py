@@ -1,10 +1,14 @@
-"""A live run on a terminal: captions settle above a block of what is being said, the level, and the state."""
+"""A run with captions on a terminal: they settle above a block of what is being said, the levels, and the state.
+
+The block goes with the lines that settle: whatever is printed, it is drawn anew below that, as things are then.
+Its lines have no spaces at their ends, which a terminal that is made narrower would break into lines of their own.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -16,7 +20,7 @@ from rich.text import Text as Styled
 
 from pipeline.caps import AUDIO, TEXT, Caps, Port
 from pipeline.cli.keyboard import HINT, pausing
-from pipeline.cli.screen import ROOM_FOR_ECHO, block, states
+from pipeline.cli.screen import ROOM_FOR_ECHO, figures, live_block, states
 from pipeline.cli.watch import Snapshot
 from pipeline.cli.words import clock
 from pipeline.graph import Graph
@@ -38,10 +42,10 @@ _FALLS_DB_A_LOOK = 2.5
 
 @define(kw_only=True)
 class LiveScreen:
-    """Draws a run that listens, eight times a second on standard error, which is the same terminal as output."""
+    """Draws a run with captions eight times a second on standard error, which is the same terminal as output."""
 
     every_s: float = 0.125
-    console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     captions: Captions = field(factory=Captions)
     levels: Mapping[str, Level] = field(factory=dict)
     """What is heard at each microphone, by the stage's name."""
@@ -50,9 +54,7 @@ class LiveScreen:
     keys: bool = True
     """Whether keys are listened to, and so worth a hint."""
     _live: Live = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=True)
+    _shot: Snapshot | None = field(init=False, default=None)
 
     @classmethod
     def of(cls, graph: Graph, *, keys: bool = True) -> tuple[LiveScreen, Graph]:
@@ -71,6 +73,7 @@ class LiveScreen:
         return screen, shown
 
     def __enter__(self) -> LiveScreen:
+        self._live = live_block(self.console, redirect_stdout=True)
         self._live.start()
         return self
 
@@ -80,20 +83,32 @@ class LiveScreen:
     def look(self, shot: Snapshot) -> None:
         for level in self.levels.values():
             level.fall()
-        growing = self.captions.growing(max(self.console.width - ROOM_FOR_ECHO, 20))
-        lines = [sayable(sys.stderr, line) for line in growing]
-        hint = HINT if self.keys else ""
-        self._live.update(
-            render_live(shot, self.console.width, self.levels, self.devices, lines, hint), refresh=True
-        )
+        self._shot = shot
+        self._draw()
 
     def say(self, text: str) -> None:
-        self.console.print(Styled(f"dragoman: {text}", style="yellow"))
+        self._settle(Styled(f"dragoman: {text}", style="yellow"))
 
     def caption(self, text: Text) -> None:
         """A text that is being said, or that is complete: then it settles into a line."""
         if line := self.captions.feed(text):
-            self.console.print(Styled(sayable(sys.stderr, line)))
+            self._settle(_labelled(sayable(sys.stderr, line)))
+
+    def _settle(self, line: Styled) -> None:
+        """Print above the block, which no longer shows what has settled."""
+        with self.console:  # which writes both at once
+            self._draw()
+            self.console.print(line, soft_wrap=False)
+
+    def _draw(self) -> None:
+        """Draw the block as things are now."""
+        if self._shot is None:
+            return
+        width = max(self.console.width - ROOM_FOR_ECHO, 20)
+        lines = [sayable(sys.stderr, line) for line in self.captions.growing(width)]
+        hint = HINT if self.keys else ""
+        block = render_live(self._shot, width, self.levels, self.devices, lines, hint)
+        self._live.update(block, refresh=True)
 
 
 def render_live(
@@ -105,28 +120,51 @@ def render_live(
     hint: str = "",
 ) -> RenderableType:
     """The block for one moment: what is being said, each device, microphones with their level, what stages say."""
-    width = max(width - ROOM_FOR_ECHO, 20)
-    grid = block(width)
+    rows: list[tuple[str, Styled]] = []
     for name in dict.fromkeys([*levels, *devices]):
-        paused = shot.statuses.get(name) == "paused"
         told = Styled()
-        if name in levels:
-            told.append(
-                "paused, nothing is heard" if paused else levels[name].shown, "bold yellow" if paused else "green"
-            )
-        grid.add_row(name, told.append(f"{'  ' if told else ''}{devices.get(name, '')}"))
-    for label, said in states(shot):
-        if label not in levels or said.plain != "paused":
-            grid.add_row(label, said)
-    grid.add_row(clock(shot.wall_s), _foot(shot, hint))
-    return Group(*(Styled(line, style="dim", no_wrap=True, overflow="ellipsis") for line in growing), grid)
+        if shot.statuses.get(name) == "paused":
+            told.append("paused, nothing is heard", "bold yellow")
+        elif name in levels:
+            told.append(levels[name].shown, "green")
+        rows.append((name, told.append(f"{'  ' if told else ''}{devices.get(name, '')}")))
+    rows += [(label, said) for label, said in states(shot) if label not in levels or said.plain != "paused"]
+    rows.append(_foot(shot, hint))
+    return Group(*(_cut(Styled(line, style="dim"), width) for line in growing), *_lines(rows, width))
 
 
-def _foot(shot: Snapshot, hint: str) -> Styled:
+def _lines(rows: Sequence[tuple[str, Styled]], width: int) -> Iterator[Styled]:
+    """Labels, and behind them what is said of each."""
+    most = min(max(len(label) for label, _ in rows), max(width // 4, 10))
+    for label, told in rows:
+        name = Styled(label, style="dim")
+        name.truncate(most, overflow="ellipsis", pad=True)
+        yield _cut(Styled.assemble(name, "  ", told), width)
+
+
+def _cut(line: Styled, width: int) -> Styled:
+    """`line`, as much of it as goes onto one line."""
+    line.rstrip()
+    line.truncate(width, overflow="ellipsis")
+    line.no_wrap = True
+    return line
+
+
+def _labelled(line: str) -> Styled:
+    """`[00:01.2] en-us: words`, of which the words stand out."""
+    styled = Styled(line)
+    styled.highlight_regex(r"^\[[0-9:.]+\]( [\w-]+:)?", "dim")
+    return styled
+
+
+def _foot(shot: Snapshot, hint: str) -> tuple[str, Styled]:
+    """How far it is, where anybody can tell; else how long it goes on, what keys there are, and what was lost."""
+    if shot.total_s is not None:
+        return shot.graph, figures(shot)
     told = Styled(hint, style="dim")
     if shot.dropped_s:
         told.append(f"{'  ' if hint else ''}{shot.dropped_s:.1f} s dropped", style="bold red not dim")
-    return told
+    return clock(shot.wall_s), told
 
 
 def _device_of(stage: object) -> str:

@@ -14,12 +14,20 @@ from attrs import frozen
 
 from pipeline.cli.columns import columns
 from pipeline.cli.exits import Exit, refuse
-from pipeline.control.client import Process, processes, readable
+from pipeline.control.client import Message, Process, processes, readable
 from pipeline.control.messages import PROTOCOL
 from pipeline.control.places import NoControl, control_folder, supported
 from pipeline.problems import did_you_mean
 
-__all__ = ["Chosen", "attend_until_interrupted", "choose", "meant", "running_names"]
+__all__ = [
+    "Chosen",
+    "all_meant",
+    "attend_until_interrupted",
+    "choose",
+    "meant",
+    "running_names",
+    "running_outputs",
+]
 
 NAMED = 2
 """Graphs of a process that are named where there is a choice."""
@@ -27,21 +35,36 @@ NAMED = 2
 
 @frozen
 class Chosen:
-    """A process, and the one of its graphs that is meant: None for all of them."""
+    """A process, and the one of its graphs that is meant: None for all of them; and which edge of that."""
 
     process: Process
     graph: str | None
+    edge: str | None = None
 
 
-def choose(wanted: str | None) -> Chosen:
-    """The process that `wanted` means: by number, command or graph (or a part of its name); None: the only one.
+def choose(wanted: str | None, edge: str | None = None) -> Chosen:
+    """What `wanted` means (see `all_meant`); of several, the one that has `edge`; and else a terminal is asked.
 
-    Where several can be meant, a terminal is asked. Exits where there is none.
+    Exits where there is none, and where there is nobody to be asked.
+    """
+    found = all_meant(wanted, edge)
+    if edge is not None:
+        found = _having(found, edge)
+    chosen = found[0] if len(found) == 1 else _asked(found)
+    if chosen.process.protocol != PROTOCOL:
+        raise refuse(f"process {chosen.process.place.pid} runs another version of dragoman than this", Exit.FAILED)
+    return chosen
+
+
+def all_meant(wanted: str | None, edge: str | None = None) -> list[Chosen]:
+    """All that `wanted` can mean: by number, command or graph (or a part of its name); None: all that runs.
+
+    Graphs are asked for `edge`. Exits where there is none.
     """
     if not supported():
         raise refuse("this platform has no Unix sockets, by which to look into a running graph", Exit.FAILED)
     try:
-        there = anyio.run(processes, control_folder(os.environ))
+        there = anyio.run(processes, control_folder(os.environ), edge)
     except NoControl as why:
         raise refuse(str(why), Exit.FAILED) from None
     if not there:
@@ -51,17 +74,24 @@ def choose(wanted: str | None) -> Chosen:
         known = [name for process in there for name in (str(process.place.pid), *process.names)]
         hint = did_you_mean(wanted or "", map(readable, known))
         raise refuse(f"nothing that runs is {wanted!r}{f'; {hint}' if hint else ''}\n{_table(meant(there, None))}")
-    chosen = found[0] if len(found) == 1 else _asked(found)
-    if chosen.process.protocol != PROTOCOL:
-        raise refuse(f"process {chosen.process.place.pid} runs another version of dragoman than this", Exit.FAILED)
-    return chosen
+    return found
 
 
 def running_names() -> list[str]:
     """The graphs that run, for a shell to complete."""
+    return [graph["name"] for graph in _running()]
+
+
+def running_outputs() -> list[str]:
+    """The outputs that are read in the graphs that run, likewise."""
+    edges = [edge for graph in _running() for edge in graph["edges"]]
+    return list(dict.fromkeys(edge.partition(" -> ")[0] for edge in edges))
+
+
+def _running() -> list[Message]:
     with suppress(NoControl):
         there = anyio.run(processes, control_folder(os.environ)) if supported() else []
-        return [name for process in there for name in process.names]
+        return [graph for process in there for graph in process.graphs]
     return []
 
 
@@ -76,10 +106,25 @@ def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
     return whole or by_name or [each for each in graphs if each.graph and wanted and wanted in each.graph]
 
 
+def _having(found: Sequence[Chosen], edge: str) -> list[Chosen]:
+    """The graphs that have an edge of that name. Exits where of several none has; a single one says so itself."""
+    graphs = [
+        Chosen(each.process, graph["name"], graph.get("edge"))
+        for each in found
+        for graph in each.process.graphs
+        if each.graph in (None, graph["name"])
+    ]
+    having = [each for each in graphs if each.edge is not None]
+    if not having and len(graphs) > 1:
+        raise refuse(f"of {len(graphs)} graphs none has an edge {edge!r}: `dragoman tap` lists them", Exit.FAILED)
+    return having or list(found)
+
+
 def _asked(found: Sequence[Chosen]) -> Chosen:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise refuse(
-            f"several run: say which, by the process's number or the graph's name (tap: --of)\n{_table(found)}"
+            f"{'several have it' if found[0].edge else 'several run'}: say which, by the process's number or the "
+            f"graph's name{' (--of)' if found[0].edge else ''}\n{_table(found)}"
         )
     rows = _table(found).splitlines()
     for number, row in enumerate(rows, start=1):
@@ -97,7 +142,8 @@ def _rows(found: Sequence[Chosen]) -> Iterator[Sequence[str]]:
         graphs = each.process.names if each.graph is None else [each.graph]
         shown = ", ".join(map(readable, graphs[:NAMED])) or "no graph"
         more = f" and {len(graphs) - NAMED} more" if len(graphs) > NAMED else ""
-        yield str(each.process.place.pid), readable(each.process.command), shown + more
+        edge = f": {readable(each.edge)}" if each.edge else ""
+        yield str(each.process.place.pid), readable(each.process.command), shown + more + edge
 
 
 def attend_until_interrupted(tell: Callable[[], Awaitable[int]]) -> int:

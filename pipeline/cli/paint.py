@@ -11,8 +11,10 @@ _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 def colourful(stream: IO[str]) -> bool:
-    """Whether `stream` is a terminal that shows colours (see no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Whether `stream` shows colours: a terminal does, unless no-color.org or force-color.org say otherwise."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def paint(text: str, style: str, stream: IO[str]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from pipeline.cli.paint import colourful, paint
+from pipeline.cli.columns import columns, room_on
+from pipeline.cli.paint import paint
 from pipeline.problems import Problem
 
 __all__ = ["as_json", "count", "in_one_line", "show", "wrong"]
+
+_INDENT = len("    wanted: ")
 
 
 def wrong(problems: Sequence[Problem], deny_warnings: bool) -> bool:
@@ -20,11 +23,12 @@ def wrong(problems: Sequence[Problem], deny_warnings: bool) -> bool:
 def show(problems: Sequence[Problem], stream: IO[str] | None = None) -> None:
     """Every problem: headline, the line with a caret under the place, what was wanted, what came, what to do."""
     stream = stream or sys.stderr
+    room = room_on(stream)
     for number, problem in enumerate(problems):
-        text = str(problem)
-        print(_painted(problem, text, stream) if colourful(stream) else text, file=stream)
-        if number + 1 < len(problems):
+        if number:
             print(file=stream)
+        for line in _lines(problem, stream):
+            print("\n".join(columns([line], gap=0, room=room)), file=stream)
 
 
 def count(problems: Sequence[Problem]) -> str:
@@ -54,18 +58,19 @@ def as_json(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _painted(problem: Problem, text: str, stream: IO[str]) -> str:
-    headline, *lines = text.splitlines()
+def _lines(problem: Problem, stream: IO[str]) -> Iterator[tuple[str, str]]:
+    """The lines of a problem in colour, each in two parts: what may be broken to fit a terminal comes second."""
+    headline, *lines = str(problem).splitlines()
     colour = "yellow" if problem.warning else "red"
     severity = "warning:" if problem.warning else "error:"
     place, _, what = headline.partition(severity)
-    out = [paint(place, "bold", stream) + paint(severity, f"bold {colour}", stream) + paint(what, "bold", stream)]
+    styles = ((place, "bold"), (severity, f"bold {colour}"), (what, "bold"))
+    yield "".join(paint(part, style, stream) for part, style in styles), ""
     for line in lines:
-        label, colon, rest = line.partition(":")
+        label, colon, _ = line.partition(":")
         if line.lstrip() == "^":
-            out.append(paint(line, f"bold {colour}", stream))
+            yield paint(line, f"bold {colour}", stream), ""
         elif colon and label in ("    wanted", "    came", "    try"):
-            out.append(paint(label + colon, "cyan", stream) + rest)
+            yield paint(label + colon, "cyan", stream) + line[len(label) + 1 : _INDENT], line[_INDENT:]
         else:
-            out.append(line)
-    return "\n".join(out)
+            yield line, ""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import click
 from attrs import frozen
 
+from pipeline.cli.commands.room_options import RoomOptions
 from pipeline.cli.exits import refuse
-from pipeline.cli.room_options import RoomOptions
 from pipeline.serve.engine import Engine
 from pipeline.serve.listener import room_address
 from pipeline.serve.room.hall import Hall, Settings
-from pipeline.serve.room.keys import RoomKeys, kept_keys
 from pipeline.serve.room.tongues import tongues_of
 from pipeline.serve.service import Service
 from pipeline.stage import Stage, StageError
@@ -24,11 +20,12 @@ from stages.file import File
 from stages.languages import canonical
 from stages.microphone import Microphone
 from stages.room.audience import AudienceLimits
+from stages.room.keys import RoomKeys, default_path, kept_keys
 from stages.room.pages import is_name
 from stages.sockets import is_loopback
 from stages.translate.realtime.config import AUTO
 
-__all__ = ["Plan", "links", "qr_code", "room_of"]
+__all__ = ["Plan", "links", "room_of"]
 
 
 @frozen
@@ -53,14 +50,10 @@ def room_of(wish: RoomOptions, engine: Engine) -> Plan:
     languages = [_language("--room-languages", tag) for tag in wish.room_languages.split(",") if tag.strip()]
     if source is not None:
         _check(engine, source, languages)
-    path = wish.rooms_file or Path(click.get_app_dir("dragoman")) / "rooms.json"
     try:
-        keys = kept_keys(path, wish.room, is_open=wish.room_open)
+        keys = kept_keys(wish.rooms_file or default_path(), wish.room, is_open=wish.room_open)
     except ValueError as wrong:
-        raise refuse(str(wrong)) from None
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise refuse(f"--rooms-file {path}: {why}; give a file that can be written") from None
+        raise refuse(f"--rooms-file {wrong}") from None
     settings = Settings(
         title=wish.room_title or wish.room,
         source=source,
@@ -138,12 +131,3 @@ def links(plan: Plan, base_url: str) -> Iterator[str]:
             "a browser gives its microphone to https pages and to http://localhost only: to speak from another "
             "machine, give --tls-cert FILE, or put a proxy with https in front"
         )
-
-
-def qr_code(link: str) -> str:
-    """`link` as a QR code of half blocks."""
-    import segno
-
-    drawn = io.StringIO()
-    segno.make(link, error="m", micro=False).terminal(out=drawn, compact=True)
-    return drawn.getvalue()

@@ -45,7 +45,7 @@ class Wishes:
 
 
 def wishes_of(backend: str, output_format: str, report: Path | None, drain_s: float, **more: bool) -> Wishes:
-    """From the options of the command line, as `pipeline.cli.main` names them."""
+    """From the options of the command line, as `pipeline.cli.options` names them."""
     return Wishes(backend, output_format == "json", report, drain_s, **more)
 
 
@@ -92,12 +92,11 @@ def _view(graph: Graph, wishes: Wishes, lines: JsonLines | None) -> tuple[View, 
         return QuietView(), graph
     if not sys.stderr.isatty():
         return PlainView(), graph
-    if sys.stdout.isatty() and pausing(node.stage for node in graph.nodes.values()):
+    can_pause = bool(pausing(node.stage for node in graph.nodes.values()))
+    if sys.stdout.isatty() and (can_pause or any(node.kind == "console" for node in graph.nodes.values())):
         from pipeline.cli.live_screen import LiveScreen
 
-        return LiveScreen.of(graph, keys=can_listen())
-    if sys.stdout.isatty() and any(node.kind == "console" for node in graph.nodes.values()):
-        return PlainView(log_every_s=float("inf")), graph  # the captions have the screen
+        return LiveScreen.of(graph, keys=can_pause and can_listen())
     from pipeline.cli.screen import ScreenView
 
     return ScreenView(), graph

@@ -16,7 +16,7 @@ from rich.text import Text as Styled
 from pipeline.cli.watch import Queue, Snapshot
 from pipeline.cli.words import clock, plural, times
 
-__all__ = ["ROOM_FOR_ECHO", "ScreenView", "block", "render", "states"]
+__all__ = ["ROOM_FOR_ECHO", "ScreenView", "figures", "live_block", "render", "states"]
 
 ROOM_FOR_ECHO = 4
 """Cells left free at the right: a terminal writes `^C` where the cursor is, and must not wrap the line."""
@@ -28,20 +28,16 @@ TEXTS_SHOWN = 2
 class ScreenView:
     """Draws the run eight times a second on standard error.
 
-    What stages print to standard output goes above the block where both are the terminal.
+    What stages print to standard output goes above the block where both are the terminal. Links in it stay whole:
+    it is for the terminal to wrap them.
     """
 
     every_s: float = 0.125
-    console: Console = field(factory=lambda: Console(stderr=True, highlight=False))
+    console: Console = field(factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     _live: Live = field(init=False)
-    _note: str = field(init=False, default="")
-
-    def __attrs_post_init__(self) -> None:
-        self._live = Live(
-            console=self.console, auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty()
-        )
 
     def __enter__(self) -> ScreenView:
+        self._live = live_block(self.console, redirect_stdout=sys.stdout.isatty())
         self._live.start()
         return self
 
@@ -49,29 +45,27 @@ class ScreenView:
         self._live.stop()
 
     def look(self, shot: Snapshot) -> None:
-        self._live.update(render(shot, self.console.width, self._note), refresh=True)
+        self._live.update(render(shot, self.console.width), refresh=True)
 
     def say(self, text: str) -> None:
-        self._note = text
         self.console.print(Styled(f"dragoman: {text}", style="yellow"))
 
 
-def render(shot: Snapshot, width: int, note: str = "") -> RenderableType:
+def live_block(console: Console, *, redirect_stdout: bool) -> Live:
+    """What is drawn over itself on `console`. Once stopped it is done with: it would draw where it was."""
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=redirect_stdout)
+
+
+def render(shot: Snapshot, width: int) -> RenderableType:
     """The block for one moment: bar and figures, what stages say, the fullest queues, the newest texts."""
     width = max(width - ROOM_FOR_ECHO, 20)
-    grid = block(width)
-    grid.add_row(Styled(shot.graph, style="bold not dim"), _bar(shot, width))
-    for label, told in (*states(shot), *_rows(shot)):
-        grid.add_row(label, told)
-    return grid
-
-
-def block(width: int) -> Table:
-    """An empty block of lines: a label and what is said of it, cut off rather than wrapped."""
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
     grid.width = width
     grid.add_column(style="dim", no_wrap=True, max_width=max(width // 4, 10), overflow="ellipsis")
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_row(Styled(shot.graph, style="bold not dim"), _bar(shot, width))
+    for label, told in (*states(shot), *_rows(shot)):
+        grid.add_row(label, told)
     return grid
 
 
@@ -86,20 +80,21 @@ def states(shot: Snapshot) -> Iterator[tuple[str, Styled]]:
 
 def _bar(shot: Snapshot, width: int) -> RenderableType:
     row = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    figures = _figures(shot)
+    told = figures(shot)
     if width >= 70:
         row.add_column(ratio=1)
     row.add_column(no_wrap=True, overflow="ellipsis", justify="right" if width >= 70 else "left")
     if width < 70:
-        row.add_row(figures)
+        row.add_row(told)
     elif shot.total_s is None:
-        row.add_row(ProgressBar(total=None, pulse=True, animation_time=shot.wall_s), figures)
+        row.add_row(ProgressBar(total=None, pulse=True, animation_time=shot.wall_s), told)
     else:
-        row.add_row(ProgressBar(total=max(shot.total_s, 0.001), completed=shot.done_s), figures)
+        row.add_row(ProgressBar(total=max(shot.total_s, 0.001), completed=shot.done_s), told)
     return row
 
 
-def _figures(shot: Snapshot) -> Styled:
+def figures(shot: Snapshot) -> Styled:
+    """How far a run is, how fast, and what it has dropped."""
     text = Styled(clock(shot.done_s), style="bold")
     if shot.total_s is not None:
         text.append(f" of {clock(shot.total_s)}", style="not bold")

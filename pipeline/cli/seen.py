@@ -13,7 +13,7 @@ from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.control.client import Message
 from pipeline.ledger import EdgeLine, Report, StageLine
 
-__all__ = ["LOOKS", "Ledger", "Row", "Seen", "act", "headline", "report_of", "rows"]
+__all__ = ["LOOKS", "Ledger", "Row", "Seen", "act", "headline", "report_of", "room_lines", "rows"]
 
 LOOKS = 8
 """How many looks back it shows what a stage did: four seconds."""
@@ -38,12 +38,13 @@ class Ledger:
 
 @define
 class Seen:
-    """The newest look at each graph, what each stage did at the last ones, and the ledgers of the last that ended.
+    """The newest look at each graph and room, what each stage did at the last ones, and the last ledgers.
 
     It is fed with messages that are `readable`.
     """
 
     graphs: Sequence[Message] = ()
+    rooms: Sequence[Message] = ()
     more: int = 0
     looks: int = 0
     over: bool = False
@@ -57,7 +58,7 @@ class Seen:
                 self.looks += 1
                 self.more = message["more"]
                 if message["graphs"] or not self.ledgers:  # what was seen last stays on the screen
-                    self.graphs = message["graphs"]
+                    self.graphs, self.rooms = message["graphs"], message["rooms"]
                 self._remember()
             case "ledger":
                 ledger = Ledger(message["graph"], message["state"], report_of(message["report"]))
@@ -194,3 +195,28 @@ def headline(graph: Message) -> str:
     of = f" of {clock(graph['total_s'])}" if graph["total_s"] is not None else ""
     pace = f", {times(graph['done_s'] / graph['at_s'])} real time" if graph["at_s"] > 0 and graph["done_s"] else ""
     return f"{graph['state']}, {clock(graph['done_s'])}{of}{pace}"
+
+
+def room_lines(room: Message) -> Iterator[str]:
+    """How a room's listeners fare: how many they are, how late what is said comes to them, and each language."""
+    yield f"{room['title']}: {room['state']}, {plural(room['people'], 'listener')}"
+    if lags := [_lag(until, lag) for until, lag in room["lag"].items() if lag["n"]]:
+        yield "  " + ", ".join(lags)
+    if told := [_language(tag, each) for tag, each in room["listeners"].items()]:
+        yield "  " + "; ".join(told)
+
+
+def _lag(until: str, lag: Message) -> str:
+    """`shown after 1.2 s (p95 2.0 s)`."""
+    return f"{until} after {lag['p50_s']:.1f} s (p95 {lag['p95_s']:.1f} s)"
+
+
+def _language(tag: str, listeners: Message) -> str:
+    """`pt-br 8, 3 hear the voice, 0.5 s dropped`."""
+    voices, dropped_s = listeners["voices"], listeners["dropped_s"]
+    told = [f"{tag} {listeners['count']}"]
+    if voices:
+        told.append(f"{voices} hear{'s' if voices == 1 else ''} the voice")
+    if dropped_s:
+        told.append(f"{dropped_s:.1f} s dropped")
+    return ", ".join(told)

@@ -18,8 +18,9 @@ from attrs import frozen
 from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.keyboard import keyboard, pausing
-from pipeline.cli.room import Plan, links, qr_code, room_of
+from pipeline.cli.room import Plan, links, room_of
 from pipeline.cli.room_microphone import HINT, obey_keys
+from pipeline.cli.words import plural
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
 from pipeline.serve.keys import Keys, read_keys
@@ -29,7 +30,9 @@ from pipeline.serve.opening import opened
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
+from stages.room.qr import qr_code
 from stages.sockets import is_loopback
+from stages.tls import server_context
 from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
 from stages.translate.realtime.transport import DEFAULT_BASE_URL, service_url
@@ -119,7 +122,7 @@ async def _serve(
 
 def _say_serving(server: Server) -> None:
     keys = server.service.keys
-    who = "open" if keys is None else f"{len(keys.names)} keys" if keys.names else "for the room only"
+    who = "open" if keys is None else plural(len(keys.names), "key") if keys.names else "for the room only"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
 
 
@@ -161,7 +164,7 @@ async def _until_stopped(server: Server, signals: AsyncIterable[object], control
 
 async def _stop(server: Server, socket: ControlSocket | None, scope: anyio.CancelScope) -> None:
     if server.sessions or server.hall is not None:
-        ending = f"{server.sessions} sessions" if server.hall is None else "the room and its speaker"
+        ending = plural(server.sessions, "session") if server.hall is None else "the room and its speaker"
         _say(f"stopping: {ending} may end; Ctrl-C again ends them at once")
     await server.stop()
     if socket is not None:
@@ -207,12 +210,10 @@ def encryption_of(cert: Path | None, key: Path | None) -> tls.SSLContext | None:
         if key is not None:
             raise refuse("--tls-key needs --tls-cert")
         return None
-    context = tls.create_default_context(tls.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(cert, key, password="")  # one that is encrypted is refused: nobody is asked
-    except (OSError, ValueError) as wrong:
-        raise refuse(f"no certificate with its key in {cert}{f' and {key}' if key else ''}: {wrong}") from None
-    return context
+        return server_context(cert, key)
+    except ValueError as wrong:
+        raise refuse(str(wrong)) from None
 
 
 def sessions_of(pairs: Sequence[str], engine: Engine) -> Sequence[SessionConfig]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
 
 from pipeline.cli.columns import columns
 from pipeline.cli.exits import Exit, say_error
-from pipeline.cli.looking import Chosen, attend_until_interrupted, choose
+from pipeline.cli.looking import Chosen, all_meant, attend_until_interrupted, choose
 from pipeline.cli.words import plural, seconds
 from pipeline.control.client import Conversation, Message, Refused, connected, readable
 from stages.console import clock
@@ -21,20 +21,24 @@ __all__ = ["Lines", "Missed", "tap"]
 
 
 def tap(edge: str | None, of: str | None, as_json: bool, count: int | None) -> int:
-    """Print the items of `edge` until it ends, or `count` of them; without one, the edges. The exit code."""
-    chosen = choose(of)
+    """Print the items of `edge` until it ends, or `count` of them; without one, all edges. The exit code."""
     if edge is None:
-        _list(chosen)
+        _list(all_meant(of))
         return Exit.OK
+    chosen = choose(of, edge)
     return attend_until_interrupted(lambda: _tap(chosen, edge, as_json, count))
 
 
-def _list(chosen: Chosen) -> None:
-    """Every edge of the graphs that are meant, a line each."""
-    graphs = [graph for graph in chosen.process.graphs if chosen.graph in (None, graph["name"])]
-    rows = [(graph["name"], edge) for graph in graphs for edge in graph["edges"]]
-    shown = [readable([edge] if len(graphs) == 1 else [graph, edge]) for graph, edge in rows]
-    _write(columns(shown))
+def _list(found: Sequence[Chosen]) -> None:
+    """Every edge of the graphs that are meant, a line each; of several, with the process and the graph."""
+    graphs = [
+        (str(each.process.place.pid), graph)
+        for each in found
+        for graph in each.process.graphs
+        if each.graph in (None, graph["name"])
+    ]
+    rows = [[pid, graph["name"], edge] for pid, graph in graphs for edge in graph["edges"]]
+    _write(columns([readable(row[2:] if len(graphs) == 1 else row) for row in rows]))
 
 
 async def _tap(chosen: Chosen, edge: str, as_json: bool, count: int | None) -> int:

@@ -9,7 +9,7 @@ from pipeline.cli.columns import columns
 from pipeline.cli.exits import Exit, say_error
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.looking import Chosen, attend_until_interrupted, choose
-from pipeline.cli.seen import Row, Seen, act, headline, rows
+from pipeline.cli.seen import Row, Seen, act, headline, room_lines, rows
 from pipeline.cli.summary import outcome, show
 from pipeline.cli.words import plural
 from pipeline.control.client import Conversation, Message, Refused, connected, readable
@@ -112,6 +112,8 @@ def plain(seen: Seen, pid: int) -> Iterator[str]:
         for text in graph["texts"]:
             lag = f", {text['lag_s']:.1f} s behind" if text["lag_s"] is not None else ""
             yield f"  {text['output']}{lag}: {text['text']}"
+    for room in seen.rooms:
+        yield from room_lines(room)
     if seen.more:
         yield f"and {plural(seen.more, 'graph')} more"
     yield from (ledger.headline for ledger in seen.ledgers)

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text as Styled
 
-from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, rows
+from pipeline.cli.seen import LOOKS, Row, Seen, act, headline, room_lines, rows
 from pipeline.cli.words import clock, times
 from pipeline.control.client import Message
 
@@ -22,8 +22,10 @@ SIGNS = {"busy": "#", "waits": ".", "held up": "="}
 BLOCKS = {"busy": "█", "waits": "·", "held up": "▒"}
 """What a stage did at a look."""
 QUEUE_CELLS = 8
-NARROW, WIDE = 90, 130
-"""Columns at which there is room for more: from where, and what kind of stage with its figures."""
+COMPACT, NARROW, WIDE = 80, 90, 130
+"""Columns at which there is room for more: bars and rates, from where, and what kind of stage with its figures."""
+NAME_CELLS = 12
+"""Of a name, at the least: without it nothing else says anything."""
 HEADS = 2
 """Lines above the stages."""
 STATUSES = 3
@@ -95,7 +97,8 @@ def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[Rend
     (graph,), width = seen.graphs, console.width
     statuses = [(stage["name"], stage["status"]) for stage in graph["stages"] if stage["status"]][:STATUSES]
     newest = len(graph["texts"])
-    spare = height - HEADS - len(statuses) - (newest + 1 if newest else 0)
+    rooms = [line for room in seen.rooms for line in room_lines(room)]
+    spare = height - HEADS - len(rooms) - len(statuses) - (newest + 1 if newest else 0)
     shown, hidden = _fitting(list(rows(graph)), spare)
     yield _title(graph["name"], headline(graph), title, width)
     yield _stages(seen, graph, shown, console)
@@ -103,10 +106,12 @@ def _one(seen: Seen, title: str, console: Console, height: int) -> Iterator[Rend
         yield _one_line(f"and {hidden} more, for which this window is too low", width, "dim")
     for name, status in statuses:
         yield _one_line(f"{name}: {status}", width, "yellow")
-    room = height - HEADS - len(shown) - bool(hidden) - len(statuses) - 1
-    if newest and room > 0:
+    for line in rooms:
+        yield _one_line(line, width, "cyan")
+    left = height - HEADS - len(shown) - bool(hidden) - len(statuses) - len(rooms) - 1
+    if newest and left > 0:
         yield Styled("")
-        yield from list(_texts(seen.texts(graph["name"]), console))[-room:]
+        yield from list(_texts(seen.texts(graph["name"]), console))[-left:]
 
 
 def _fitting(all_rows: Sequence[Row], room: int) -> tuple[Sequence[Row], int]:
@@ -120,35 +125,39 @@ def _fitting(all_rows: Sequence[Row], room: int) -> tuple[Sequence[Row], int]:
 def _stages(seen: Seen, graph: Message, shown: Sequence[Row], console: Console) -> Table:
     width = console.width
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, header_style="dim")
-    table.add_column("STAGE", no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column("STAGE", no_wrap=True, overflow="ellipsis", ratio=3, min_width=NAME_CELLS)
     if width >= WIDE:
         table.add_column("KIND", no_wrap=True, overflow="ellipsis", ratio=2, style="dim")
     table.add_column("DOES", no_wrap=True, min_width=LOOKS + 10)
     if width >= NARROW:
         table.add_column("FROM", no_wrap=True, overflow="ellipsis", ratio=3)
-    table.add_column("QUEUE", no_wrap=True, min_width=QUEUE_CELLS + 9)
+    table.add_column("QUEUE", no_wrap=True, min_width=6 if width < COMPACT else QUEUE_CELLS + 9)
     for head, least in (("PEAK", 6), ("DROPPED", 7), ("RATE", 6)):
-        table.add_column(head, no_wrap=True, justify="right", min_width=least)
+        if width >= COMPACT or head == "DROPPED":
+            table.add_column(head, no_wrap=True, justify="right", min_width=least)
     if width >= WIDE:
         table.add_column("COUNTED", no_wrap=True, overflow="ellipsis", ratio=4, style="dim")
     most_s = max((edge["peak_queue_s"] for edge in graph["edges"]), default=0.0)
+    others = sum((column.min_width or 0) + 2 for column in table.columns[1:])
+    short = any(len(row.name) > width - others for row in shown) and width < NARROW
     for row in shown:
-        table.add_row(*_cells(seen, graph, row, most_s, console))
+        name = Styled(row.short_name if short else row.name, "dim" if row.fused else "")
+        table.add_row(name, *_cells(seen, graph, row, most_s, console))
     return table
 
 
 def _cells(seen: Seen, graph: Message, row: Row, most_s: float, console: Console) -> Iterator[Styled | str]:
     quiet = "dim" if row.fused else ""
-    yield Styled(row.name if console.width >= NARROW else row.short_name, style=quiet)
     if console.width >= WIDE:
         yield str(row.stage["kind"]) if row.stage else ""
     yield _does(seen.acts(graph["name"], row.stage["name"]), row.stage, console) if row.stage else ""
     if console.width >= NARROW:
         yield Styled(row.source, style=quiet)
-    yield _queue(row, most_s, console)
-    yield Styled(row.peak, style=quiet)
-    yield Styled(row.dropped, style="bold red" if row.edge and not row.edge["tap"] else "yellow")
-    yield Styled(row.rate, style=quiet)
+    dropped = Styled(row.dropped, style="bold red" if row.edge and not row.edge["tap"] else "yellow")
+    if console.width < COMPACT:
+        yield from (row.queue, dropped)
+    else:
+        yield from (_queue(row, most_s, console), Styled(row.peak, quiet), dropped, Styled(row.rate, quiet))
     if console.width >= WIDE:
         counts = row.stage["counts"] if row.stage else {}
         yield ", ".join(f"{what} {number:,}" for what, number in counts.items() if number)
@@ -198,26 +207,31 @@ def _label(text: Message) -> str:
 
 def _several(seen: Seen, title: str, console: Console, height: int) -> Iterator[RenderableType]:
     ledgers = list(seen.ledgers)[-3:]
-    room = max(height - 2 - len(ledgers), 1)
+    rooms = [line for room in seen.rooms for line in room_lines(room)]
+    room = max(height - 2 - len(rooms) - len(ledgers), 1)
     count = len(seen.graphs) + seen.more
     shown = seen.graphs[: room if count <= room else room - 1]
     yield _title(f"{count or 'no'} graphs", "", title, console.width)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True, header_style="dim")
-    table.add_column("GRAPH", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("GRAPH", no_wrap=True, overflow="ellipsis", ratio=2, min_width=NAME_CELLS)
     table.add_column("STATE", no_wrap=True, min_width=8)
     for head, least in (("HEARD", 7), ("PACE", 6), ("QUEUE", 6), ("DROPPED", 7), ("BEHIND", 6)):
-        table.add_column(head, no_wrap=True, justify="right", min_width=least)
-    table.add_column("NEWEST", no_wrap=True, overflow="ellipsis", ratio=3)
+        if console.width >= COMPACT or head not in ("PACE", "QUEUE"):
+            table.add_column(head, no_wrap=True, justify="right", min_width=least)
+    if console.width >= COMPACT:
+        table.add_column("NEWEST", no_wrap=True, overflow="ellipsis", ratio=3)
     for graph in shown:
-        table.add_row(*_graph_cells(graph))
+        table.add_row(*_graph_cells(graph, compact=console.width < COMPACT))
     yield table
     if count > len(shown):
         yield _one_line(f"and {count - len(shown)} more", console.width, "dim")
+    for line in rooms:
+        yield _one_line(line, console.width, "cyan")
     for ledger in ledgers:
         yield _one_line(ledger.headline, console.width, "red" if ledger.report.lost else "dim")
 
 
-def _graph_cells(graph: Message) -> Iterator[Styled | str]:
+def _graph_cells(graph: Message, *, compact: bool) -> Iterator[Styled | str]:
     edges = [edge for edge in graph["edges"] if not edge["tap"]]
     queue_s = max((edge["queue_s"] for edge in edges), default=0.0)
     dropped_s = sum(edge["dropped_s"] for edge in edges)
@@ -225,8 +239,10 @@ def _graph_cells(graph: Message) -> Iterator[Styled | str]:
     yield Styled(graph["name"], style="bold")
     yield Styled(graph["state"], style={"running": "green", "failed": "bold red"}.get(graph["state"], "yellow"))
     yield clock(graph["done_s"])
-    yield times(graph["done_s"] / graph["at_s"]) if graph["at_s"] > 0 else ""
-    yield f"{queue_s:.1f} s"
+    if not compact:
+        yield times(graph["done_s"] / graph["at_s"]) if graph["at_s"] > 0 else ""
+        yield f"{queue_s:.1f} s"
     yield Styled(f"{dropped_s:.1f} s" if dropped_s else "", style="bold red")
     yield f"{newest['lag_s']:.1f} s" if newest and newest["lag_s"] is not None else ""
-    yield newest["text"] if newest else ""
+    if not compact:
+        yield newest["text"] if newest else ""

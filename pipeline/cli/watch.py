@@ -140,6 +140,9 @@ def _share_received(edge: EdgeLine) -> float:
 
 # --- attending
 
+_SUSPENDING = (signal.SIGTSTP,) if hasattr(signal, "SIGTSTP") else ()
+"""Ctrl-Z, where there is one."""
+
 
 @frozen
 class Outcome:
@@ -204,7 +207,7 @@ async def _look(execution: Execution, view: View, faults: list[Exception]) -> No
 
 @define
 class _Interrupts:
-    """Counts the signals that ask to stop, and does what they ask for."""
+    """Counts the signals that ask to stop, and does what they ask for; Ctrl-Z leaves the terminal as it was."""
 
     execution: Execution
     view: View
@@ -212,11 +215,27 @@ class _Interrupts:
     count: int = 0
 
     async def listen(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *_SUSPENDING) as signals:
             task_status.started()
-            async for _ in signals:
-                self.count += 1
-                self._obey()
+            async for number in signals:
+                if number in _SUSPENDING:
+                    self._suspend(number)
+                else:
+                    self.count += 1
+                    self._obey()
+
+    def _suspend(self, number: signal.Signals) -> None:
+        """Be stopped by the shell, and go on with `fg` or `bg`."""
+        self._leave_terminal()
+        ours = signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, ours)
+        self.view.__enter__()
+
+    def _leave_terminal(self) -> None:
+        self.view.__exit__(None, None, None)  # which gives the cursor back
+        if self.keys is not None:
+            self.keys.restore()
 
     def _obey(self) -> None:
         if self.count == 1:
@@ -227,9 +246,7 @@ class _Interrupts:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
-            self.view.__exit__(None, None, None)  # which gives the cursor back
-            if self.keys is not None:
-                self.keys.restore()
+            self._leave_terminal()
             os._exit(Exit.INTERRUPTED)
 
 

@@ -44,7 +44,10 @@ class Refused(Exception):
 
 @frozen
 class Process:
-    """A process that listens, what it was started as, and its graphs: name, state and edges of each."""
+    """A process that listens, what it was started as, and its graphs: name, state and edges of each.
+
+    Asked for an edge, each graph also says which `edge` of its own that means; None where it means none.
+    """
 
     place: Place
     command: str
@@ -108,20 +111,20 @@ async def connected(path: Path) -> AsyncIterator[Conversation]:
         yield Conversation(stream)
 
 
-async def processes(folder: Path) -> list[Process]:
-    """Those that listen in `folder` and answer, by process number. Raises: NoControl."""
+async def processes(folder: Path, edge: str | None = None) -> list[Process]:
+    """Those that listen in `folder` and answer, by process number; asked for an `edge`. Raises: NoControl."""
     found: list[Process] = []
     async with anyio.create_task_group() as tasks:
         for place in sockets(folder):
-            tasks.start_soon(_meet, place, found)
+            tasks.start_soon(_meet, place, edge, found)
     return sorted(found, key=lambda process: process.place.pid)
 
 
-async def _meet(place: Place, found: list[Process]) -> None:
+async def _meet(place: Place, edge: str | None, found: list[Process]) -> None:
     with anyio.move_on_after(PATIENCE_S):
         try:
             async with connected(place.path) as conversation:
-                told = await conversation.ask("graphs")
+                told = await conversation.ask("graphs", edge=edge)
         except (Refused, OSError):  # it has ended meanwhile
             return
         found.append(Process(place, told["command"], told["graphs"], told["protocol"]))

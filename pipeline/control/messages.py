@@ -4,12 +4,13 @@ A client says what it wants in `do`; answers have a `type`. `graph` may be left 
 
 | `do` | more | answers |
 | --- | --- | --- |
-| `graphs` | | one `graphs`: the process, and its graphs with their edges, and what can be paused |
+| `graphs` | `edge` | one `graphs`: the process, its graphs, their edges and which is `edge`, what can be paused |
 | `watch` | `every_s`, `graph` | `snapshot` again and again, `ledger` for each graph that ends, `over` |
 | `tap` | `edge`, `graph` | `tapping`, then each `item`, `missed` where the client was too slow, `ended` |
 | `ledger` | `graph` | one `ledger`: what became of everything so far |
 | `set` | `stage`, `attribute`, `value`, `graph` | one `set` |
 
+A `snapshot` also tells of `rooms`: see `pipeline.stage.Hosting.figures`, and a `name`.
 `graphs` also tells the `protocol`, which this module numbers: another one may say anything.
 What cannot be done is answered by an `error` with a `message`. `watch` and `tap` go on until the client hangs up.
 """
@@ -50,7 +51,7 @@ class BadRequest(ValueError):
 
 @frozen
 class AskGraphs:
-    pass
+    edge: str | None = None
 
 
 @frozen
@@ -94,7 +95,7 @@ def parse(text: bytes) -> Request:
     graph = None if told.get("graph") is None else _text(told, "graph")
     match told.get("do"):
         case "graphs":
-            return AskGraphs()
+            return AskGraphs(None if told.get("edge") is None else _text(told, "edge"))
         case "watch":
             return AskWatch(_every_s(told.get("every_s", EVERY_S)), graph)
         case "tap":

@@ -38,7 +38,7 @@ from pipeline.ledger import Report
 from pipeline.problems import did_you_mean, one_of
 from pipeline.runner import Execution
 from pipeline.snapshot import GraphSnapshot, take
-from pipeline.stage import Stage
+from pipeline.stage import Hosting, Stage
 from pipeline.tapping import Tapped, UnknownEdge
 from pipeline.watched import Watched
 from stages.jsonl import as_json
@@ -142,8 +142,8 @@ class ControlSocket:
 
     async def _answer(self, request: Request, stream: SocketStream) -> None:
         match request:
-            case AskGraphs():
-                await stream.send(self._graphs())
+            case AskGraphs(edge):
+                await stream.send(self._graphs(edge))
             case AskLedger(graph):
                 name, execution = self._chosen(graph)
                 await stream.send(_ledger(name, execution.state, execution.report()))
@@ -174,13 +174,14 @@ class ControlSocket:
 
     # --- answers
 
-    def _graphs(self) -> bytes:
+    def _graphs(self, edge: str | None) -> bytes:
         graphs = [
             {
                 "name": name,
                 "state": execution.state,
                 "edges": [str(edge) for edge in execution.edges],
                 "pausable": list(_able(execution, "paused")),
+                **({} if edge is None else {"edge": _meant_by(edge, execution)}),
             }
             for name, execution in self.watched.graphs.items()
         ]
@@ -206,13 +207,22 @@ class ControlSocket:
             last = self._closing.is_set()
             graphs = {name: each for name, each in self.watched.graphs.items() if only in (None, name)}
             before, told = await _looks(graphs, before)
-            await send(line("snapshot", graphs=told, more=len(graphs) - len(told)))
+            await send(line("snapshot", graphs=told, more=len(graphs) - len(told), rooms=self._rooms(graphs)))
             seen = await self._tell_ledgers(seen, only, send)
             if last:
                 await send(line("over"))
                 return
             with anyio.move_on_after(every_s):
                 await self._closing.wait()
+
+    def _rooms(self, graphs: Mapping[str, Execution]) -> Sequence[Mapping[str, Any]]:
+        """How each audience fares: those of the process, and those of `graphs`."""
+        told = [{"name": name, **figures()} for name, figures in self.watched.audiences.items()]
+        for execution in graphs.values():
+            for name, stage in _able(execution, "figures").items():
+                if isinstance(stage, Hosting):
+                    told.append({"name": name, **stage.figures()})
+        return told
 
     async def _tell_ledgers(self, seen: int, only: str | None, send: Send) -> int:
         """Of the graphs that ended after the `seen`th; the number of the last."""
@@ -234,6 +244,13 @@ class ControlSocket:
         what = "graph: several run" if name is None else f"graph: no {name[:80]!r} runs here"
         hint = did_you_mean(name or "", graphs)
         raise BadRequest(f"{what}{f'; {hint}' if hint else ''}; there is {one_of(graphs)}")
+
+
+def _meant_by(edge: str, execution: Execution) -> str | None:
+    try:
+        return str(execution.edge(edge))
+    except UnknownEdge:
+        return None
 
 
 def _able(execution: Execution, attribute: str) -> Mapping[str, Stage]:

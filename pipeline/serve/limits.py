@@ -10,9 +10,10 @@ from collections import Counter
 
 from attrs import define, field, frozen
 
+from stages.patience import Patience
 from stages.translate.realtime.events import SAMPLE_RATE_HZ, ErrorEvent
 
-__all__ = ["GOING_AWAY", "LATER", "POLICY", "Admission", "Limits", "Manners", "Pace", "Refusal"]
+__all__ = ["GOING_AWAY", "LATER", "POLICY", "Admission", "Limits", "Pace", "Refusal"]
 
 POLICY = 1008
 """Close code: against the rules (RFC 6455, 7.4.1)."""
@@ -23,7 +24,7 @@ GOING_AWAY = 1001
 
 
 @frozen(kw_only=True)
-class Limits:
+class Limits(Patience):
     """The limits of a server. Times by the event loop's clock."""
 
     sessions: int = 32
@@ -31,8 +32,6 @@ class Limits:
     sessions_per_address: int = 16
     opening: int = 128
     """Connections that have not said who they are yet."""
-    first_message_s: float = 10.0
-    """The vendor's (its reference)."""
     idle_s: float = 300.0
     """A client whose reader died goes on answering pings and says nothing any more."""
     session_s: float = 4 * 3600.0
@@ -42,16 +41,12 @@ class Limits:
     """Audio that waits for the engine, before the socket is read no more."""
     patience_s: float = 15.0
     """How long that may last: a client that gets no pong for 20 s gives up by itself."""
-    send_s: float = 30.0
-    """How long a client may take to read what is sent to it."""
     drain_s: float = 10.0
     """How long what is under way may take when a session or the server ends."""
     resume_s: float = 30.0
     """How long the session of a client that was cut off is kept for it; meanwhile it counts as one."""
     resume_bytes: int = 4 << 20
     """How much that it was told, or is to be told, is kept: a minute and a half of speech."""
-    mistakes: int = 100
-    """Messages in error that a session may be ahead of its good ones."""
 
 
 @frozen
@@ -136,20 +131,3 @@ class Pace:
                 "audio",
             )
         return ahead_s
-
-
-@define
-class Manners:
-    """Forgives mistakes, but not without end: every good message makes up for one bad one."""
-
-    limit: int
-    _owed: int = field(init=False, default=0)
-
-    def good(self) -> None:
-        self._owed = max(0, self._owed - 1)
-
-    def bad(self) -> None:
-        """Raises: Refusal where it was one too many."""
-        self._owed += 1
-        if self._owed > self.limit:
-            raise Refusal.of("too_many_errors", f"more than {self.limit} messages could not be understood")

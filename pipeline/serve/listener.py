@@ -7,12 +7,13 @@ import socket
 import ssl as tls
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from attrs import define, field
 
 from pipeline.serve.metrics import CONTENT_TYPE
-from pipeline.serve.room.figures import measure
+from pipeline.serve.room.figures import figures_of, measure
 from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
@@ -155,6 +156,7 @@ async def serving(
         what = Listener(serve=server.serve, answer=server.answer, enter=server.enter, leave=server.leave)
         async with anyio.create_task_group() as tasks, listening(listener, what, ssl):
             if hall is not None:
+                service.watched.audiences["room"] = partial(figures_of, hall)
                 hall.link = room_address(server.base_url, hall.keys.name)
                 await tasks.start(hall.run)
             try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator
+
+from attrs import frozen
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -81,4 +85,16 @@ class Metrics:
 
     def text(self) -> str:
         """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry).decode()
+        return generate_latest(_WithoutBirths(self.registry)).decode()
+
+
+@frozen
+class _WithoutBirths(Collector):
+    """A registry without the times at which its figures were created: for one alone there is no such option."""
+
+    registry: CollectorRegistry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self.registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric

@@ -13,11 +13,12 @@ from anyio.lowlevel import checkpoint
 from attrs import Factory, define, field
 
 from pipeline.serve.hosts import Host, Public, Work
-from pipeline.serve.limits import GOING_AWAY, Manners, Pace, Refusal, full
+from pipeline.serve.limits import GOING_AWAY, Pace, Refusal, full
 from pipeline.serve.line import Line
 from pipeline.serve.service import Service
 from pipeline.serve.wires import Wire, Wires
 from pipeline.stage import StageError
+from stages.patience import Manners
 from stages.sockets import SocketGone
 from stages.translate.realtime.events import (
     SAMPLE_RATE_HZ,
@@ -215,7 +216,9 @@ class Session:
                 try:
                     message = await self._wires.receive()
                 except RemoteProtocolError as wrong:
-                    self._manners.bad()
+                    if self._manners.bad():
+                        most = f"more than {self._manners.limit} messages could not be understood"
+                        raise Refusal.of("too_many_errors", most) from None
                     await self._complain(_event(wrong))
                     continue
                 self._active = anyio.current_time()

@@ -43,7 +43,10 @@ class Answer:
 
 def check_address(address: str) -> str | None:
     """What was wanted where `address` cannot be posted to, else None: the check of an option."""
-    wanted = "the address that the service gives, which begins with https:// or http:// and has no spaces"
+    wanted = (
+        "the address that the service gives, which begins with https:// or http:// and has no spaces; "
+        "`dragoman list post_captions` says where it is found"
+    )
     try:
         parts = urlsplit(address.strip())
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

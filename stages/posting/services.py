@@ -30,9 +30,32 @@ from stages.captions.lines import break_into_cues
 from stages.captions.text import clean, width
 from stages.languages import base
 
-__all__ = ["SERVICES", "Caption", "Post", "Service", "ServiceName", "Verdict", "YouTube", "Zoom", "captions_of"]
+__all__ = [
+    "SERVICES",
+    "WHERE_YOUTUBE",
+    "WHERE_ZOOM",
+    "Caption",
+    "Post",
+    "Service",
+    "ServiceName",
+    "Verdict",
+    "YouTube",
+    "Zoom",
+    "captions_of",
+]
 
 ServiceName = Literal["youtube", "zoom"]
+
+WHERE_YOUTUBE = (
+    "YouTube Studio, Create, Go live: in the stream's settings turn on Closed captions, choose "
+    "POST captions to URL, and copy the captions ingestion URL"
+)
+WHERE_ZOOM = (
+    "the Zoom meeting, as its host: the arrow beside Show captions, Set up manual captioner, "
+    "Copy the API token (the account's settings must allow it)"
+)
+"""Where a user finds the address (support.google.com/youtube/answer/3068031; Zoom's article as above)."""
+
 MAX_LINES = 2
 """Lines in a caption, as in subtitles."""
 
@@ -110,9 +133,7 @@ class YouTube:
         return _verdict(status)
 
     def hint(self, status: int) -> str:
-        if _verdict(status) is Verdict.REFUSED:
-            return "copy the caption ingestion URL of this very stream from YouTube Studio again"
-        return ""
+        return f"copy it again for this very stream: {WHERE_YOUTUBE}" if _is_refused(status) else ""
 
 
 @frozen
@@ -138,9 +159,7 @@ class Zoom:
     def hint(self, status: int) -> str:
         if status == 400:
             return "the meeting has not started, or is over"
-        if _verdict(status) is Verdict.REFUSED:
-            return "have the host of this very meeting copy the caption API token again"
-        return ""
+        return f"copy it again in this very meeting: {WHERE_ZOOM}" if _is_refused(status) else ""
 
 
 SERVICES: dict[ServiceName, Service] = {"youtube": YouTube(), "zoom": Zoom()}
@@ -168,6 +187,10 @@ def _verdict(status: int) -> Verdict:
     if status < 400 or status in (401, 403, 404, 410):
         return Verdict.REFUSED  # a redirect too: it is not followed, because the address is a secret
     return Verdict.SKIPPED
+
+
+def _is_refused(status: int) -> bool:
+    return _verdict(status) is Verdict.REFUSED
 
 
 _LIKE_A_TIME = re.compile(r"\d{4}-\d\d-\d\dT")

@@ -13,6 +13,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 
+from stages.patience import Manners, Patience
 from stages.room.listener import Listener
 from stages.room.room import Room
 from stages.room.visits import LATER, Excluded, Visits, at_once
@@ -26,15 +27,12 @@ SYSTEM_BYTES = 65_536
 
 
 @frozen(kw_only=True)
-class AudienceLimits:
-    """How many may listen, and how patient the room is with each. Seconds by the event loop's clock."""
+class AudienceLimits(Patience):
+    """How many may listen."""
 
     listeners: int = 500
     listeners_per_address: int = 500
     """A hall full of phones may share one address."""
-    first_message_s: float = 10.0
-    send_s: float = 30.0
-    mistakes: int = 100
 
 
 @define(eq=False)
@@ -109,15 +107,14 @@ class Audience:
 
     async def _listen(self, socket: Socket, listener: Listener) -> None:
         """Take its wishes. Raises: SocketGone, and Excluded where too little of what it says can be understood."""
-        mistakes = 0
+        manners = Manners(self.limits.mistakes)
         while True:
             frame = await socket.receive()
             try:
                 self.room.choose(listener, parse_wish(frame), anyio.current_time())
-                mistakes = max(0, mistakes - 1)
+                manners.good()
             except WireError as wrong:
-                mistakes += 1
-                if mistakes > self.limits.mistakes:
+                if manners.bad():
                     raise Excluded("too_many_errors", "too many messages could not be understood") from None
                 listener.complain(wrong.code, str(wrong))
 

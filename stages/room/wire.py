@@ -19,6 +19,7 @@ __all__ = [
     "Missed",
     "Offer",
     "Partial",
+    "Preparation",
     "Progress",
     "RoomInfo",
     "State",
@@ -38,6 +39,9 @@ TAG_LIMIT = 40
 
 State = Literal["waiting", "live", "paused", "ended"]
 """Of a room: no speaker yet, somebody speaks, a pause, nothing more comes."""
+
+Preparation = Literal["preparing", "ready", "failed"]
+"""How a translation comes on."""
 
 
 class WireError(Exception):
@@ -179,7 +183,7 @@ class Progress:
     """A translation is being started, runs, or could not be started."""
 
     language: str
-    stage: Literal["preparing", "ready", "failed"]
+    stage: Preparation
     message: str = ""
 
 

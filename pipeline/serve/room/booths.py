@@ -40,8 +40,9 @@ class Booths:
         wanted = set() if ended or source is None else set(self._wanted(source))
         for key in wanted:
             self._want(key, now)
-        # Those that are over, and not to be tried again.
-        self.running = {key: each for key, each in self.running.items() if key in wanted or not each.over}
+        for key in [key for key, each in self.running.items() if each.over and key not in wanted]:
+            del self.running[key]
+            self.floor.tell(key, None)
         for key in self.running.keys() - wanted:
             self._let_go(self.running[key], wanted, now, at_once=ended or key.source != source)
         return min((self._next_look(each, each.key in wanted) for each in self.running.values()), default=math.inf)

@@ -19,19 +19,20 @@ from pipeline.runner import Execution
 from pipeline.serve.intake import Intake
 from pipeline.serve.interpretation import Interpretation
 from pipeline.serve.room.booths import Booths
+from pipeline.serve.room.figures import GRAPHS, Watching
 from pipeline.serve.room.floor import Floor
-from pipeline.serve.room.keys import RoomKeys
-from pipeline.serve.room.local import Into, Pausable, speaking
-from pipeline.serve.room.operator import GRAPHS, Operators
+from pipeline.serve.room.local import Into, speaking
 from pipeline.serve.room.parts import Heard, Overheard
 from pipeline.serve.room.speaker import Speaker, speaker_session
 from pipeline.serve.room.tongues import Tongues, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from pipeline.serve.session import Session
-from pipeline.stage import Stage, StageError
+from pipeline.stage import Pausable, Stage, StageError
 from stages.room.audience import Audience, AudienceLimits
 from stages.room.board import ORIGINAL, Board, original
+from stages.room.keys import RoomKeys
+from stages.room.operators import Operators
 from stages.room.pages import answer, place_of
 from stages.room.room import Room
 from stages.room.wire import Offer, State
@@ -107,7 +108,7 @@ class Hall:
         grace_s = self.settings.grace_s
         self.booths = Booths(self.floor, self.tongues, self.service, grace_s, self._start)
         self.audience = Audience(self.room, self.settings.audience)
-        self.operators = Operators(self)
+        self.operators = Operators(Watching(self), self.service.limits)
         self._speak_of(self.source)
 
     # --- running

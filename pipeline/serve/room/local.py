@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import anyio
 from attrs import define, field
@@ -16,16 +16,7 @@ from pipeline.stage import Inbox, Outbox, Stage
 from stages.resample import Resample
 from stages.translate.realtime.events import SAMPLE_RATE_HZ
 
-__all__ = ["Into", "Pausable", "speaking"]
-
-
-@runtime_checkable
-class Pausable(Protocol):
-    """A source that can be paused: a microphone."""
-
-    paused: bool
-    when_paused: Callable[[], None] | None
-    """Called whenever `paused` has changed."""
+__all__ = ["Into", "speaking"]
 
 
 @define(kw_only=True)

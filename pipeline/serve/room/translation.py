@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
 
 import anyio
 from attrs import define, field
@@ -13,14 +12,13 @@ from pipeline.graph import Graph
 from pipeline.items import Text
 from pipeline.runner import Execution
 from pipeline.serve.interpretation import seated
+from pipeline.serve.room.figures import GRAPHS
 from pipeline.serve.room.floor import Feed, Floor
-from pipeline.serve.room.operator import GRAPHS
 from pipeline.serve.room.parts import Fed, Note, Shown, Spoken
 from pipeline.serve.room.tongues import Key, Tongues
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
 from stages.room.order import Order
-from stages.room.wire import Progress
 
 __all__ = ["Translation"]
 
@@ -31,7 +29,6 @@ RETRY_MOST_S = 300.0
 """A language that could not be started is tried again after ten seconds, then after twice as long, up to this."""
 LEFT_OUT = "[…]"
 """Stands for texts that were dropped. When those were said is not known, so it has no duration."""
-FAILED = "this language cannot be had now; it is tried again"
 
 
 @define(eq=False)
@@ -48,6 +45,7 @@ class Translation:
     execution: Execution | None = field(init=False, default=None)
     over: bool = field(init=False, default=False)
     retry_at: float = field(init=False, default=0.0)
+    _ready_at: float | None = field(init=False, default=None)
     _feed: Feed = field(init=False)
     _channel: Channel = field(init=False)
     _before: int = field(init=False)
@@ -70,14 +68,13 @@ class Translation:
     async def run(self) -> None:
         """Until it is ended and all is told. Raises nothing but cancellation: a failure is told."""
         try:
-            self._tell("preparing")
+            self.floor.tell(self.key, "preparing")
             await self.service.engine.load(self.tongues.session(self.key))
             self.execution = seated(Execution(self._graph()), self.service.turns.seat(self))
-            self._tell("ready")
+            self._ready_at = anyio.current_time()
+            self.floor.tell(self.key, "ready")
             with self.service.watched.running(f"{GRAPHS}{self.key}", self.execution):
                 await self.execution.run()
-            if self.key.kind == "captions":
-                self.floor.room.board.progress.pop(self.key.language, None)
         except StageError as error:
             log.error("%s: %s", self.key, error)
             self._fail()
@@ -105,15 +102,12 @@ class Translation:
 
     def _fail(self) -> None:
         """Try again later. Why it failed is for the log alone: it may name folders of this machine."""
+        now = anyio.current_time()
+        if self._ready_at is not None and now >= self._ready_at + RETRY_MOST_S:
+            self.failures = 0  # it went well for long: what was before that is forgiven
         self.failures += 1
-        wait_s = min(RETRY_MOST_S, RETRY_S * 2 ** (self.failures - 1))
-        self.retry_at = anyio.current_time() + wait_s
-        self.floor.room.tell(Progress(self.key.language, "failed", FAILED))
-
-    def _tell(self, stage: Literal["preparing", "ready"]) -> None:
-        """A voice that is being prepared holds up nobody's captions."""
-        if self.key.kind == "captions" or stage == "ready":
-            self.floor.room.tell(Progress(self.key.language, stage))
+        self.retry_at = now + min(RETRY_MOST_S, RETRY_S * 2 ** (self.failures - 1))
+        self.floor.tell(self.key, "failed")
 
     def _missed(self, count: int) -> None:
         """What this was too far behind to translate is shown as left out."""

@@ -11,6 +11,7 @@ const drawings = new Map();
 const ledgers = new Map();
 const notices = new Notices(at("notices"));
 let fault = "";
+let ended = false; // as the room said last
 let paused = false; // the microphone of the server's machine, if one speaks
 
 const link = new Link(`${roomPath()}/watch-socket`, {
@@ -29,6 +30,7 @@ window.dragoman = {
 const takes = {
   snapshot(snapshot) {
     window.dragoman.snapshots += 1;
+    ended = snapshot.state === "ended";
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
     say(at("clock"), seconds(snapshot.at_s));
@@ -194,6 +196,7 @@ function showLink(state, code) {
   at("pause").disabled = state !== "open";
   if (state === "open") return notices.drop();
   if (state === "connecting") return;
+  if (state === "reconnecting" && ended) return notices.show("link", "warn", "The room has ended", "This is how it ended; this page goes on when the room opens again.");
   const words = { reconnecting: "Reconnecting…", refused: "Refused", missing: "Gone", closed: "Closed" }[state];
   say(at("state"), words);
   at("state").dataset.state = state === "reconnecting" ? "reconnecting" : "refused";

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from attrs import field, frozen
 
-from pipeline.serve.keys import Keys
 from stages.out_file import keep_file
 from stages.room.pages import NAME_LIMIT, is_name
 
-__all__ = ["RoomKeys", "kept_keys"]
+__all__ = ["RoomKeys", "default_path", "kept_keys", "read_rooms"]
 
 _SUFFIX_BYTES = 6
 _KEY_BYTES = 18
@@ -42,37 +43,52 @@ class RoomKeys:
         return cls(name, secrets.token_urlsafe(_KEY_BYTES), secrets.token_urlsafe(_KEY_BYTES))
 
 
+def default_path() -> Path:
+    """Where rooms are kept if no other file is named: in the user's settings folder."""
+    return Path(click.get_app_dir("dragoman")) / "rooms.json"
+
+
 def kept_keys(path: Path, wish: str, *, is_open: bool) -> RoomKeys:
     """The keys of the room called `wish` in the file `path`, made and kept there where it has none.
 
-    Raises: ValueError, in one line, where the file is none of ours; OSError where it cannot be read or written.
+    Raises: ValueError, in one line, where the file is none of ours, or cannot be read or written.
     """
-    rooms = _read(path)
+    rooms = read_rooms(path)
     entry = f"{wish} (open)" if is_open else wish
     if entry in rooms:
         return rooms[entry]
     rooms[entry] = RoomKeys.new(wish, is_open=is_open)
-    _write(path, rooms)
+    try:
+        _write(path, rooms)
+    except OSError as error:
+        raise _trouble(path, error) from None
     return rooms[entry]
 
 
-def _is(key: str, presented: str | None) -> bool:
-    return Keys.of({key: "it"}).name_of(presented) is not None
-
-
-def _read(path: Path) -> dict[str, RoomKeys]:
+def read_rooms(path: Path) -> dict[str, RoomKeys]:
+    """The rooms in the file `path`, by what was wished for; none where there is no file. Raises as `kept_keys`."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise ValueError(f"{path}: this is no file of rooms; move it away, or give another --rooms-file") from None
+        raise ValueError(f"{path}: this is no file of rooms; move it away, or name another") from None
+    except OSError as error:
+        raise _trouble(path, error) from None
     try:
         return {str(wish): _room(entry) for wish, entry in raw["rooms"].items()}
     except (KeyError, TypeError, AttributeError):
         raise ValueError(
             f"{path}: a room in it lacks its name or a key; move the file away to begin anew"
         ) from None
+
+
+def _is(key: str, presented: str | None) -> bool:
+    return hmac.compare_digest(key.encode(), (presented or "").encode("utf-8", "replace"))
+
+
+def _trouble(path: Path, error: OSError) -> ValueError:
+    return ValueError(f"{path}: {(error.strerror or str(error)).lower()}; name a file that can be written")
 
 
 def _room(entry: Mapping[str, Any]) -> RoomKeys:

@@ -7,42 +7,61 @@ this machine; each snapshot tells as `microphone` whether one speaks, and whethe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import anyio
-from attrs import define, field
+from attrs import define, field, frozen
 
-from pipeline.serve.room.figures import figures
-from pipeline.snapshot import GraphSnapshot, take
+from stages.patience import Patience
 from stages.room.visits import LATER, Excluded, Visits, at_once
 from stages.sockets import Socket
 
-if TYPE_CHECKING:
-    from pipeline.serve.room.hall import Hall
-
-__all__ = ["GRAPHS", "Operators"]
-
-GRAPHS = "room "
-"""What the names of a room's graphs begin with, among all of the server's."""
+__all__ = ["Look", "Operators", "Watchable"]
 
 SNAPSHOT_S = 0.5
 MESSAGE_LIMIT = 1000
 
 
+@frozen
+class Look:
+    """A room at one moment, as plain data: its `figures`, and its `graphs` that run.
+
+    `ledgers`, each with the graph's name, are of those that have ended since the last look.
+    """
+
+    figures: Mapping[str, Any]
+    graphs: Sequence[Mapping[str, Any]]
+    ledgers: Sequence[tuple[str, Mapping[str, Any]]] = ()
+
+
+class Watchable(Protocol):
+    """A room that can be watched."""
+
+    def may_watch(self, key: str | None) -> bool:
+        """Whether that is the operator's key."""
+
+    def looks(self) -> Iterator[Look]:
+        """Looks from now on, without end, each taken when it is asked for: one iterator for each operator."""
+
+    def pause_microphone(self, paused: bool) -> None:
+        """Have the microphones of this machine that speak here hear nothing, or hear again."""
+
+
 @define(eq=False)
 class Operators:
-    """The operators of a hall."""
+    """The operators of `room`."""
 
-    hall: Hall
+    room: Watchable
+    patience: Patience = field(factory=Patience)
     limit: int = 8
     _here: int = field(init=False, default=0)
     _visits: Visits = field(init=False)
     _closing: anyio.Event = field(init=False, factory=anyio.Event)
 
     def __attrs_post_init__(self) -> None:
-        self._visits = Visits(self.hall.service.limits.send_s)
+        self._visits = Visits(self.patience.send_s)
 
     async def serve(self, socket: Socket) -> int:
         """One operator, to its end; the close code. Raises nothing but cancellation."""
@@ -70,9 +89,9 @@ class Operators:
     async def _hello(self, socket: Socket) -> None:
         if socket.foreign:
             raise Excluded("foreign_origin", "another site has opened this: open the operator's link itself")
-        limit_s = self.hall.service.limits.first_message_s
+        limit_s = self.patience.first_message_s
         with anyio.move_on_after(limit_s):
-            if not self.hall.keys.may_watch(_key(await socket.receive())):
+            if not self.room.may_watch(_key(await socket.receive())):
                 message = "this is not the operator's key of this room: open the operator's link again"
                 raise Excluded("invalid_api_key", message)
             return
@@ -83,43 +102,31 @@ class Operators:
         while True:
             paused = _message("pause", await socket.receive()).get("paused")
             if isinstance(paused, bool):
-                self.hall.pause_microphone(paused)
+                self.room.pause_microphone(paused)
 
     async def _tell(self, socket: Socket) -> None:
         """Tell what there is now, again and again, and ledgers of graphs that end, until the room does.
 
         Raises: SocketGone.
         """
-        send_s, watched = self.hall.service.limits.send_s, self.hall.service.watched
-        begun, told = anyio.current_time(), watched.ended
-        graphs: dict[str, GraphSnapshot] = {}
+        send_s, begun = self.patience.send_s, anyio.current_time()
+        looks = self.room.looks()
         over = False
         while not over:
             over = self._closing.is_set()
-            for ended in watched.ended_since(told):
-                if ended.name.startswith(GRAPHS):
-                    ledger = {"type": "ledger", "graph": _short(ended.name), "report": ended.report.as_json()}
-                    await socket.send(json.dumps(ledger), send_s)
-                told = ended.number
-            now = anyio.current_time()
-            graphs = {
-                name: take(execution, graphs.get(name), name=_short(name))
-                for name, execution in watched.graphs.items()
-                if name.startswith(GRAPHS)
-            }
-            snapshot = {
-                "type": "snapshot",
-                "at_s": round(now - begun, 2),
-                "graphs": [graph.as_json() for graph in graphs.values()],
-                **figures(self.hall, now),
-            }
-            await socket.send(json.dumps(snapshot), send_s)
+            look = next(looks)
+            for graph, report in look.ledgers:
+                await socket.send(_dump({"type": "ledger", "graph": graph, "report": report}), send_s)
+            at_s = round(anyio.current_time() - begun, 2)
+            snapshot = {"type": "snapshot", "at_s": at_s, "graphs": look.graphs, **look.figures}
+            await socket.send(_dump(snapshot), send_s)
             with anyio.move_on_after(SNAPSHOT_S):
                 await self._closing.wait()
 
 
-def _short(name: str) -> str:
-    return name.removeprefix(GRAPHS)
+def _dump(message: Mapping[str, Any]) -> str:
+    """What JSON does not know, such as numpy's numbers that a stage counts with, as text."""
+    return json.dumps(message, default=str)
 
 
 def _key(frame: str | bytes) -> str | None:

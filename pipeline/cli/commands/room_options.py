@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from pipeline.cli.command import Time, titled
 from pipeline.cli.exits import refuse
+from pipeline.cli.options import FILE, complete_language
 
 __all__ = ["RoomOptions", "room_options"]
 
@@ -17,7 +19,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_NAME = "room"
 DEFAULT_DEVICE = ""
-FILE = click.Path(dir_okay=False, path_type=Path)
 COUNT = click.IntRange(min=1)
 RECORDING = click.Path(dir_okay=False, exists=True, path_type=Path)
 
@@ -39,41 +40,46 @@ class RoomOptions(NamedTuple):
     qr: bool | None
 
 
+_room = titled("Room")
+
 OPTIONS = (
-    click.option(
+    _room(
         "--room",
         metavar="[NAME]",
         is_flag=False,
         flag_value=DEFAULT_NAME,
         help="Also open a room: one speaks, many read and listen in a browser. Small letters, digits and hyphens.",
     ),
-    click.option("--room-title", metavar="TEXT", default="", help="What listeners see above the captions."),
-    click.option("--room-open", is_flag=True, help="Let its address be the bare name, which anybody can guess."),
-    click.option("--room-source", metavar="LANGUAGE", help="What is spoken, until the speaker says otherwise."),
-    click.option(
+    _room("--room-title", metavar="TEXT", default="", help="What listeners see above the captions."),
+    _room("--room-open", is_flag=True, help="Let its address be the bare name, which anybody can guess."),
+    _room(
+        "--room-source",
+        metavar="LANGUAGE",
+        shell_complete=complete_language,
+        help="What is spoken, until the speaker says otherwise.",
+    ),
+    _room(
         "--room-languages",
         metavar="TAG,TAG",
         default="",
         help="What listeners may choose; else all that the engine does well.",
     ),
-    click.option(
+    _room(
         "--rooms-file",
         metavar="FILE",
         type=FILE,
         help="Where rooms' names and keys are kept, so that links stay the same; else in your settings folder.",
     ),
-    click.option(
-        "--room-file", metavar="RECORDING", type=RECORDING, help="Let a recording speak, for a rehearsal."
-    ),
-    click.option(
+    _room("--room-file", metavar="RECORDING", type=RECORDING, help="Let a recording speak, for a rehearsal."),
+    _room(
         "--room-microphone",
         metavar="[DEVICE]",
         is_flag=False,
         flag_value=DEFAULT_DEVICE,
         help="Let a microphone of this machine speak, instead of a browser: a number or a part of its name.",
     ),
-    click.option("--max-listeners", metavar="N", type=COUNT, default=500, show_default=True, help="In the room."),
-    click.option(
+    _room("--max-listeners", metavar="N", type=COUNT, default=500, show_default=True, help="In the room."),
+    _room(
         "--max-listeners-per-address",
         metavar="N",
         type=COUNT,
@@ -81,16 +87,16 @@ OPTIONS = (
         show_default=True,
         help="From the same address.",
     ),
-    click.option(
+    _room(
         "--room-grace",
         "grace_s",
-        metavar="SECONDS",
-        type=click.FloatRange(min=0),
-        default=60.0,
+        metavar="TIME",
+        type=Time(),
+        default="1m",
         show_default=True,
         help="How long a language is still translated when its last listener has gone.",
     ),
-    click.option("--qr/--no-qr", default=None, help="Draw the QR code; else on a terminal only."),
+    _room("--qr/--no-qr", default=None, help="Draw the QR code; else on a terminal only."),
 )
 
 

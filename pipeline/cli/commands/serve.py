@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from pipeline.cli.command import Command, Time, option, titled
+from pipeline.cli.commands.room_options import RoomOptions, room_options
 from pipeline.cli.exits import Exit, refuse
-from pipeline.cli.room_options import RoomOptions, room_options
+from pipeline.cli.options import ENGINES, backend_option, control_option, partials_option
 
-__all__ = ["LIMITS", "control_option", "serve"]
+__all__ = ["LIMITS", "serve"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, exists=True, path_type=Path)
@@ -36,68 +38,70 @@ LIMITS = (
 )
 """Option, field of `Limits`, its default there (which would take long to import), and what it is."""
 
-control_option = click.option(
-    "--no-control",
-    "control",
-    flag_value=False,
-    default=True,
-    help="No socket for `dragoman top` and `dragoman tap` to look in by.",
-)
 
-
-def limit_options(command: Command) -> Command:
-    """The options for LIMITS; times are in seconds."""
+def limit_options(command: Decorated) -> Decorated:
+    """The options for LIMITS."""
+    limit = titled("Limits")
     for flag, name, default, about in reversed(LIMITS):
-        counted = isinstance(default, int)
-        kind = click.IntRange(min=1) if counted else click.FloatRange(min=0.1)
-        metavar = "N" if counted else "SECONDS"
-        option = click.option(
-            flag, name, metavar=metavar, type=kind, default=default, show_default=True, help=about
-        )
-        command = option(command)
+        if isinstance(default, int):
+            kind: Any = click.IntRange(min=1)
+            metavar, shown = "N", str(default)
+        else:
+            kind, metavar, shown = Time(least_s=0.1), "TIME", _shown(default)
+        add = limit(flag, name, metavar=metavar, type=kind, default=shown, show_default=True, help=about)
+        command = add(command)
     return command
 
 
-@click.command(short_help="Serve the realtime protocol over WebSockets.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0: any free one.")
-@click.option(
+def _shown(time_s: float) -> str:
+    """`4h`, `5m`, `30s`."""
+    for unit, unit_s in (("h", 3600), ("m", 60)):
+        if time_s % unit_s == 0:
+            return f"{time_s / unit_s:g}{unit}"
+    return f"{time_s:g}s"
+
+
+@click.command(
+    cls=Command,
+    exits=(Exit.OK, Exit.FAILED, Exit.USAGE),
+    short_help="Serve the realtime protocol, and with --room a room.",
+)
+@option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
+@option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0: any free one.",
+)
+@option(
     "--engine",
-    type=click.Choice(["local", "echo", "realtime"]),
+    type=click.Choice(ENGINES),
     default="local",
     show_default=True,
-    help="What translates: this machine's models; what gives back what it hears; another service.",
+    help="What translates: this machine's models; another service; what gives back what it hears.",
 )
-@click.option("--relay-to", metavar="URL", help="realtime: that service, else the hosted one. Key: CAMB_API_KEY.")
-@click.option("--api-key-file", metavar="FILE", type=FILE, help="Who may connect: a key a line, or NAME:KEY.")
-@click.option("--open", "is_open", is_flag=True, help="Without keys, listen to other machines too.")
-@click.option("--tls-cert", metavar="FILE", type=FILE, help="Encrypt, with this certificate (PEM).")
-@click.option("--tls-key", metavar="FILE", type=FILE, help="Its private key (PEM), if it is in another file.")
-@click.option("--load", "pairs", multiple=True, metavar="FROM:TO", help="Load the models of a pair at once.")
-@click.option("--asr-model", metavar="FOLDER", type=FOLDER, help="Another CTranslate2 Whisper model.")
-@click.option("--mt-model", metavar="FOLDER", type=FOLDER, help="A CTranslate2 translation model, for any pair.")
-@click.option(
-    "--partials",
-    "partials_s",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="Guess after every so much speech, and settle sentences before the speaker pauses; 0: no.",
-)
-@click.option(
+@option("--relay-to", metavar="URL", help="realtime: that service, else the hosted one. Key: CAMB_API_KEY.")
+@option("--api-key-file", metavar="FILE", type=FILE, help="Who may connect: a key a line, or NAME:KEY.")
+@option("--open", "is_open", is_flag=True, help="Without keys, listen to other machines too.")
+@option("--tls-cert", metavar="FILE", type=FILE, help="Encrypt, with this certificate (PEM).")
+@option("--tls-key", metavar="FILE", type=FILE, help="Its private key (PEM), if it is in another file.")
+@option("--load", "pairs", multiple=True, metavar="FROM:TO", help="Load the models of a pair at once.")
+@option("--asr-model", metavar="FOLDER", type=FOLDER, help="Another CTranslate2 Whisper model.")
+@option("--mt-model", metavar="FOLDER", type=FOLDER, help="A CTranslate2 translation model, for any pair.")
+@partials_option
+@room_options
+@limit_options
+@titled("Running")(
     "--workers",
     metavar="N",
     type=click.IntRange(min=1),
     help="How much the engine does at a time; else one a core.",
 )
-@limit_options
-@room_options
+@backend_option
 @control_option
-@click.option(
-    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", help="The event loop to run on."
-)
-@click.option(
+@titled("Running")(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
