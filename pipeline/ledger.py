@@ -110,6 +110,7 @@ class EdgeLine:
     peak_queue_s: float
     fused: bool
     tap: bool
+    texts_declined: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -133,7 +134,10 @@ class StageLine:
 
 @frozen
 class Report:
-    """What a run did. `media_s` is the longest source's sound; `wall_s` what it took by the loop's clock."""
+    """What a run did. `media_s` is the longest source's sound; `wall_s` what it took by the loop's clock.
+
+    `live`: a source cannot be hurried, and so the pace says nothing.
+    """
 
     graph: str
     stages: tuple[StageLine, ...]
@@ -141,6 +145,7 @@ class Report:
     media_s: float
     wall_s: float
     stopped: bool = False
+    live: bool = False
 
     @property
     def times_realtime(self) -> float:
@@ -152,17 +157,25 @@ class Report:
         return all(edge.balanced for edge in self.edges)
 
     @property
+    def failed(self) -> frozenset[str]:
+        """The stages that failed; what they had not read when they did is lost."""
+        return frozenset(stage.name for stage in self.stages if stage.state == "failed")
+
+    @property
     def lost(self) -> Mapping[str, int]:
         """Sample-frames (and texts) lost, by where and why; what a tap missed is no loss."""
         found: dict[str, int] = {}
         for edge in self.edges:
             if edge.tap:
                 continue
+            failed = edge.consumer in self.failed
             for count, why in (
                 (edge.dropped, f"{edge.policy}"),
                 (edge.texts_dropped, f"{edge.policy}, texts"),
                 (edge.in_flight, "cut off in flight"),
                 (edge.texts_in_flight, "cut off in flight, texts"),
+                (edge.declined * failed, "its reader failed"),
+                (edge.texts_declined * failed, "its reader failed, texts"),
             ):
                 if count:
                     found[f"{edge.name}: {why}"] = count

@@ -15,17 +15,17 @@ from pathlib import Path
 import attrs
 from attrs import define, field, frozen
 
-from pipeline.build import Build
-from pipeline.forms import came, form_of
 from pipeline.graph import Graph
-from pipeline.kinds import Kind, NoKind, look_up
-from pipeline.masking import SHORTEST, Masking
-from pipeline.page import MOST_PROBLEMS, SECRET, Findings, Page, shown
-from pipeline.params import Param, Params
+from pipeline.loading.build import Build
+from pipeline.loading.forms import came, form_of
+from pipeline.loading.kinds import Kind, NoKind, look_up
+from pipeline.loading.masking import Masking
+from pipeline.loading.page import MOST_PROBLEMS, SECRET, Findings, Page, shown
+from pipeline.loading.params import Param, Params
+from pipeline.loading.reading import UNREAD, read_value, say_unknown, say_wrong
+from pipeline.loading.yaml_nodes import MOST_CHARS, Entry, Scalar, Table, compose
 from pipeline.problems import GraphError, Problem, Where, did_you_mean, one_of
-from pipeline.reading import UNREAD, read_value, say_unknown, say_wrong
 from pipeline.stage import Kinds
-from pipeline.yaml_nodes import MOST_CHARS, Entry, Scalar, Table, compose
 
 __all__ = ["TOP", "Loaded", "load", "load_file"]
 
@@ -190,7 +190,8 @@ class _Loader:
         params.read(root.get("params"))
         self._stages(root, params)
         params.say_unused()
-        problems = [_without(problem, params.secrets) for problem in self._problems()]
+        hunted = [secret for secret in params.secrets if masking.is_hunted(secret)]
+        problems = [_without(problem, hunted) for problem in self._problems()]
         return Loaded(self.graph, tuple(problems), params.known, help_text)
 
     def _overridden(self, root: Table) -> Table:
@@ -222,7 +223,9 @@ class _Loader:
             use = entry.value.get("use") if isinstance(entry.value, Table) else None
             if isinstance(use, Scalar) and use.text not in self._found:
                 self._found[use.text] = look_up(use.text, self.kinds)
-        masking = Masking(self.findings.page, self._found)
+        masking = Masking(
+            self.findings.page, self._found, lambda: (look_up(name, self.kinds) for name in self.kinds)
+        )
         masking.graph(root)
         return masking
 
@@ -310,8 +313,7 @@ def _without(problem: Problem, secrets: Collection[str]) -> Problem:
     for secret in secrets:
         # In a message a text may stand as `repr` gives it.
         for form in (secret, repr(secret)[1:-1]):
-            if len(secret) >= SHORTEST:
-                texts = {name: text.replace(form, SECRET) for name, text in texts.items()}
+            texts = {name: text.replace(form, SECRET) for name, text in texts.items()}
     return attrs.evolve(problem, **texts)
 
 

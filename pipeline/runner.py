@@ -47,7 +47,7 @@ class Execution:
         """Raises: GraphError where the graph cannot run."""
         self.graph = graph
         self.plan: Plan = make_plan(graph)
-        self._drain_s = drain_s
+        self.drain_s = drain_s
         self._channels = {edge: Channel(edge) for edge in self.plan.edges}
         self._fused = {edge: Tally() for edge in self.plan.fused}
         self._running = [self._prepare(task) for task in self.plan.tasks]
@@ -127,7 +127,7 @@ class Execution:
         if self._scope is None:
             return
         if self._stopped:
-            self._scope.deadline = anyio.current_time() + self._drain_s
+            self._scope.deadline = anyio.current_time() + self.drain_s
         if self._cancelled:
             self._scope.cancel()
 
@@ -223,6 +223,7 @@ class Execution:
             media_s=self._media_s(),
             wall_s=now - self._started if self._started is not None else 0.0,
             stopped=self._stopped,
+            live=any(getattr(running.node.stage, "live", False) for running in self._running),
         )
 
     # --- building
@@ -243,7 +244,7 @@ class Execution:
                 port: self._outlet(run, run[-1] if run else task.head, self._ports(run[-1]) if run else [port])
                 for port, run in task.runs.items()
             }
-        return Running(task, node, channels, outlets)
+        return Running(task, node, channels, outlets, lambda: self._stopped)
 
     def _outlet(self, run: Sequence[str], last: str, ports: Sequence[str]) -> Outlet:
         return Outlet([self._step(name) for name in run], {port: self._readers(last, port) for port in ports})
@@ -351,6 +352,7 @@ class Execution:
             peak_queue_s=tally.peak_queued / rate,
             fused=edge in self._fused,
             tap=edge.tap,
+            texts_declined=tally.texts_declined,
         )
 
     def _stage_lines(self, edges: Sequence[EdgeLine]) -> list[StageLine]:

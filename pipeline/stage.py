@@ -129,12 +129,19 @@ class Inbox(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Item]: ...
 
+    def with_outputs(self) -> AsyncIterator[tuple[str, Item]]:
+        """The same, each item with the output that it comes from, as `stage.port`."""
+
     def __getitem__(self, port: str) -> Inbox:
         """Only what comes in at `port`; iterate each port, or the whole, but not both."""
 
     @property
     def ports(self) -> Sequence[str]:
         """The ports that something is connected to."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was told to stop, or failed somewhere: then the end that comes may be an early one."""
 
 
 class Outbox(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import anyio
@@ -27,6 +27,8 @@ class Running:
     node: Node
     channels: Mapping[str, Sequence[Channel]]
     outlets: Mapping[str, Outlet]
+    stopped: Callable[[], bool]
+    """Whether the run was told to stop."""
     state: str = "waiting"
     scope: anyio.CancelScope | None = None
 
@@ -38,7 +40,7 @@ class Running:
         elif self.task.nature == "transform":
             await _drive([channel for each in self.channels.values() for channel in each], self.outlets["*"])
         else:
-            inbox = cast(Inbox, ActorInbox(self.channels))
+            inbox = cast(Inbox, ActorInbox(self.channels, self.stopped))
             await cast(Actor, stage).run(inbox, ActorOutbox(self.outlets))
 
     @property
@@ -70,8 +72,9 @@ class Running:
 class ActorInbox:
     """The inputs of an actor: all channels as one stream, or those of one port."""
 
-    def __init__(self, channels: Mapping[str, Sequence[Channel]]) -> None:
+    def __init__(self, channels: Mapping[str, Sequence[Channel]], stopped: Callable[[], bool]) -> None:
         self._channels = channels
+        self._stopped = stopped
         self._inlet: Inlet | None = None
         self._parts: dict[str, ActorInbox] = {}
 
@@ -80,14 +83,38 @@ class ActorInbox:
             self._inlet = Inlet([channel for channels in self._channels.values() for channel in channels])
         return self._inlet
 
+    def with_outputs(self) -> _WithOutputs:
+        return _WithOutputs(self.__aiter__())
+
     def __getitem__(self, port: str) -> Inbox:
         if port not in self._parts:
-            self._parts[port] = ActorInbox({port: self._channels.get(port, ())})
+            self._parts[port] = ActorInbox({port: self._channels.get(port, ())}, self._stopped)
         return cast(Inbox, self._parts[port])
 
     @property
     def ports(self) -> Sequence[str]:
         return [port for port, channels in self._channels.items() if channels]
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped()
+
+
+@define
+class _WithOutputs:
+    """What comes by an inlet, with the output that it comes from."""
+
+    inlet: Inlet
+
+    def __aiter__(self) -> _WithOutputs:
+        return self
+
+    async def __anext__(self) -> tuple[str, Item]:
+        while (pair := await self.inlet.receive()) is not None:
+            channel, item = pair
+            if item is not None:
+                return f"{channel.edge.producer}.{channel.edge.out_port}", item
+        raise StopAsyncIteration
 
 
 class ActorOutbox:

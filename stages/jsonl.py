@@ -23,7 +23,10 @@ AudioDetail = Literal["summary", "base64", "none"]
 
 @define(kw_only=True)
 class Jsonl:
-    """Write every item as a line of JSON, with its times in milliseconds, at once: for other programs to read."""
+    """Write every item as a line of JSON, with its times in milliseconds, at once: for other programs to read.
+
+    `output` says where it comes from: `call.text_here`.
+    """
 
     path: Path = option(
         help="the file, which is overwritten; its folder must exist; `-` is standard output",
@@ -44,20 +47,20 @@ class Jsonl:
         return {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        with line_writer(self.path) as write:
-            async for item in inbox:
+        with line_writer(self.path, inbox) as write:
+            async for output, item in inbox.with_outputs():
                 if self.audio == "none" and isinstance(item, Audio):
                     continue
-                write(as_line(item, self.audio))
+                write(as_line(item, self.audio, output=output))
                 self._lines += 1
 
     def counts(self) -> Mapping[str, int]:
         return {"lines": self._lines}
 
 
-def as_line(item: Item, audio: AudioDetail = "summary") -> str:
-    """`as_json` as text, without a line end."""
-    return json.dumps(as_json(item, audio), ensure_ascii=False, separators=(",", ":"))
+def as_line(item: Item, audio: AudioDetail = "summary", **more: str) -> str:
+    """`as_json` as text, and what there is `more` of it, without a line end."""
+    return json.dumps({**as_json(item, audio), **more}, ensure_ascii=False, separators=(",", ":"))
 
 
 def as_json(item: Item, audio: AudioDetail = "summary") -> dict[str, object]:

@@ -1,5 +1,8 @@
 """Files that grow as a run goes on: what every sink writes through. A file is whole after every call.
 
+What a file held gives way to the first thing that is written, or, where all went well and there was nothing, to
+nothing. So a run that fails, or is stopped, before it had anything for a file leaves that file as it was.
+
 Writes go straight to the operating system, unbuffered, so that a killed process leaves all that was written.
 They happen in the event loop: a block of a tenth of a second costs a few microseconds, a thread would cost more.
 """
@@ -18,9 +21,9 @@ from io import FileIO
 from pathlib import Path
 from typing import TextIO
 
-from attrs import define
+from attrs import define, field
 
-from pipeline.stage import StageError
+from pipeline.stage import Inbox, StageError
 
 __all__ = ["OutFile", "keep_file", "line_writer", "named", "out_file", "print_line", "replace_file", "sayable"]
 
@@ -37,14 +40,35 @@ def named(*suffixes: str) -> Callable[[Path], str | None]:
 
 
 @contextmanager
-def out_file(path: Path) -> Iterator[OutFile]:
-    """`path`, emptied and open for writing. Raises StageError where it cannot be, or later cannot be written."""
+def out_file(path: Path, inbox: Inbox | None = None, *, header: bytes = b"") -> Iterator[OutFile]:
+    """`path`, open for what comes from `inbox`. It begins with `header`, which is there at once in a new file.
+
+    What it held stays until something is written, or until the block ends well. A block that ends with an
+    exception, or because the run was stopped, and wrote nothing leaves it as it was; a new one goes away again.
+    Raises StageError where it cannot be opened, or later cannot be written.
+    """
+    new = not os.path.lexists(path)
     try:
-        raw = path.open("wb", buffering=0)
+        raw = FileIO(path, "wb", opener=_as_it_is)
     except OSError as error:
         raise _unwritable(path, error) from error
-    with raw:
-        yield OutFile(path, raw)
+    file = OutFile(path, raw, header)
+    try:
+        with raw:
+            if not os.fstat(raw.fileno()).st_size:
+                file.begin()
+            yield file
+            if inbox is None or not inbox.stopped:
+                file.begin()
+                new = False
+    finally:
+        if new and file.size <= len(header):
+            path.unlink(missing_ok=True)
+
+
+def _as_it_is(path: str, flags: int) -> int:
+    """An opener that leaves what is in the file."""
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
 
 
 def keep_file(path: Path, data: bytes) -> None:
@@ -82,12 +106,15 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def line_writer(path: Path) -> Iterator[Callable[[str], None]]:
-    """A function that writes a line into `path`, or to standard output where that is `-`, and holds none back."""
+def line_writer(path: Path, inbox: Inbox | None = None) -> Iterator[Callable[[str], None]]:
+    """A function that writes a line into `path`, or to standard output where that is `-`, and holds none back.
+
+    See `out_file`.
+    """
     if str(path) == "-":
         yield partial(print_line, sys.stdout)
         return
-    with out_file(path) as file:
+    with out_file(path, inbox) as file:
         yield lambda line: file.append(f"{line}\n".encode(errors="backslashreplace"))
 
 
@@ -112,10 +139,20 @@ class OutFile:
 
     path: Path
     _raw: FileIO
+    _header: bytes = b""
     size: int = 0
+    _begun: bool = field(init=False, default=False)
+
+    def begin(self) -> None:
+        """Have it hold the header and no more, unless it was begun before."""
+        if not self._begun:
+            self._begun = True
+            self._cut()
+            self.append(self._header)
 
     def append(self, data: bytes | memoryview) -> None:
         """Write `data` behind all the rest."""
+        self.begin()
         try:
             self._write(data)
         except OSError as error:

@@ -24,7 +24,7 @@ from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from pipeline.items import Audio, Samples
-from pipeline.stage import StageError
+from pipeline.stage import Inbox, StageError
 from stages.out_file import OutFile, named, out_file
 
 __all__ = ["SUFFIXES", "SoundWriter", "rate_problem", "sound_name", "sound_writer", "wav_header"]
@@ -93,12 +93,14 @@ class _Encoder(Protocol):
 
 
 @contextmanager
-def sound_writer(path: Path) -> Iterator[SoundWriter]:
-    """Write a sound file; whatever happens within, it is finished at the end. Raises StageError for bad paths."""
-    with out_file(path) as file:
+def sound_writer(path: Path, inbox: Inbox | None = None) -> Iterator[SoundWriter]:
+    """Write a sound file; whatever happens within, what was written is finished at the end. See `out_file`."""
+    with out_file(path, inbox) as file:
         writer = SoundWriter(file)
         try:
             yield writer
+            if inbox is None or not inbox.stopped:
+                writer.begin()
         finally:
             writer.close()
 
@@ -132,10 +134,15 @@ class SoundWriter:
                 await checkpoint()
             self.write(block)
 
-    def close(self) -> None:
+    def begin(self) -> None:
+        """Make it a sound file, also where nothing was taken."""
         if self._encoder is None:
             self._encoder = self._open()
-        self._encoder.close()
+
+    def close(self) -> None:
+        """Finish what was begun."""
+        if self._encoder is not None:
+            self._encoder.close()
 
     def _open(self) -> _Encoder:
         form = _FORMATS[self._file.path.suffix.lower()]

@@ -27,10 +27,10 @@ class Subtitles:
     Each is written as soon as it is certain, so that a killed process leaves a file that a player opens. The
     rules, and where they come from, stand in `stages.captions.cues`.
 
-    A `.vtt` is a live file: its header is there from the start, a caption is added in one piece, and what was
-    written never changes, so that others may read it, or follow it, while it grows. A caption is certain when the
-    next utterance begins, or about a second into the silence behind it. For a player that loads the file again
-    and again, over hours, `keep` holds it short.
+    A `.vtt` is a live file: in a new one the header is there from the start, a caption is added in one piece, and
+    what was written never changes, so that others may read it, or follow it, while it grows. A caption is certain
+    when the next utterance begins, or about a second into the silence behind it. For a player that loads the file
+    again and again, over hours, `keep` holds it short.
     """
 
     path: Path = option(
@@ -76,7 +76,8 @@ class Subtitles:
             gap_ms=self.gap_ms,
             max_cps=self.max_cps,
         )
-        opened = _growing(self.path) if self.keep is None else _rolling(self.path, round(self.keep * 1000))
+        path, keep = self.path, self.keep
+        opened = _growing(path, inbox) if keep is None else _rolling(path, inbox, round(keep * 1000))
         with opened as put:
             try:
                 async for item in inbox:
@@ -95,17 +96,16 @@ _Put = Callable[[Cue], None]
 
 
 @contextmanager
-def _growing(path: Path) -> Iterator[_Put]:
+def _growing(path: Path, inbox: Inbox) -> Iterator[_Put]:
     """`path`, open; each cue goes behind the others."""
-    header, numbers = _header(path), itertools.count(1)
-    with out_file(path) as file:
-        file.append(header)
+    numbers = itertools.count(1)
+    with out_file(path, inbox, header=_header(path)) as file:
         yield lambda cue: file.append(_block(path, cue, next(numbers)))
 
 
 @contextmanager
-def _rolling(path: Path, keep_ms: int) -> Iterator[_Put]:
-    """`path`, replaced with each cue; in it are those that are seen in the last `keep_ms`."""
+def _rolling(path: Path, inbox: Inbox, keep_ms: int) -> Iterator[_Put]:
+    """`path`, replaced with each cue; in it are those that are seen in the last `keep_ms`. Else as `out_file`."""
     header, window = _header(path), deque[Cue]()
 
     def put(cue: Cue) -> None:
@@ -115,8 +115,17 @@ def _rolling(path: Path, keep_ms: int) -> Iterator[_Put]:
         blocks = (_block(path, each, number) for number, each in enumerate(window, 1))
         replace_file(path, header + b"".join(blocks))
 
-    replace_file(path, header)
-    yield put
+    new = not path.exists()
+    if not path.is_file() or not path.stat().st_size:
+        replace_file(path, header)
+    try:
+        yield put
+        if not window and not inbox.stopped:
+            replace_file(path, header)
+            new = False
+    finally:
+        if new and not window:
+            path.unlink(missing_ok=True)
 
 
 def _header(path: Path) -> bytes:

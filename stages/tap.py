@@ -66,14 +66,14 @@ class Tap:
                 print_line(sys.stderr, line)
 
     async def _write(self, inbox: Inbox, path: Path) -> None:
-        with line_writer(path) as write:
+        with line_writer(path, inbox) as write:
             async for item in inbox:
                 self._items += 1
                 write(as_line(item))
 
     async def _record(self, inbox: Inbox, path: Path) -> None:
         layout = Append()
-        with sound_writer(path) as sound:
+        with sound_writer(path, inbox) as sound:
             async for item in inbox:
                 self._items += 1
                 await sound.write_all(layout.feed(item))

@@ -56,7 +56,7 @@ class Wav:
         return {}
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
-        with sound_writer(self.path) as sound:
+        with sound_writer(self.path, inbox) as sound:
             if self.layout == "append":
                 self._layout = append = Append()
                 async for item in inbox["in"]:

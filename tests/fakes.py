@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +11,9 @@ from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from pipeline.items import Item
+
+OUTPUT = "talk.out"
+"""Where all that is in a `FakeInbox` comes from."""
 
 
 class FakeInbox:
@@ -29,12 +32,23 @@ class FakeInbox:
             return item
         raise StopAsyncIteration
 
+    def with_outputs(self) -> AsyncIterator[tuple[str, Item]]:
+        async def pairs() -> AsyncIterator[tuple[str, Item]]:
+            async for item in self:
+                yield OUTPUT, item
+
+        return pairs()
+
     def __getitem__(self, port: str) -> FakeInbox:
         return FakeInbox({port: self._ports.get(port, ())})
 
     @property
     def ports(self) -> Sequence[str]:
         return list(self._ports)
+
+    @property
+    def stopped(self) -> bool:
+        return False
 
 
 @define

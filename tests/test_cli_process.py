@@ -93,7 +93,8 @@ def read_until(process: subprocess.Popen[str], kind: str) -> Mapping[str, object
 def test_a_signal_drains_and_leaves_a_whole_file(tmp_path: Path, backend: str, number: signal.Signals) -> None:
     (tmp_path / "g.yaml").write_text(LIVE)
     with started(["run", "g.yaml", "--format", "json", "--backend", backend], tmp_path) as process:
-        read_until(process, "progress")
+        while not read_until(process, "progress")["done_s"]:
+            pass
         process.send_signal(number)
         assert "Ctrl-C again to end at once" in str(read_until(process, "state")["text"])
         report = read_until(process, "report")

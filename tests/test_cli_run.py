@@ -26,6 +26,7 @@ from pipeline.node import Buffer, Read
 from pipeline.problems import Where
 from pipeline.stage import Inbox, Outbox, StageError
 from pipeline.testing import Collect, Playlist, noise
+from stages.wav import Wav
 from tests.stages_for_tests import Blocked, Breaks, Endless, Pass, PassActor
 
 
@@ -67,6 +68,32 @@ class Interrupted(Endless):
         for number in self.numbers:
             os.kill(os.getpid(), number)
         await anyio.sleep_forever()
+
+
+@define(kw_only=True)
+class FailsLate(PassActor):
+    """Reads one block, and fails when all have been sent."""
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for _ in inbox:
+            await anyio.wait_all_tasks_blocked()
+            raise StageError("the service has gone", code=69)
+
+
+@define(kw_only=True)
+class Keeps(PassActor):
+    """Hands on nothing."""
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        async for _ in inbox:
+            pass
+
+
+@define(kw_only=True)
+class Retrying(PassActor):
+    """An actor that says what keeps it."""
+
+    status: str = "reconnecting, try 3"
 
 
 def test_a_run_that_delivers_everything(wishes: Wishes, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +185,43 @@ def test_a_lossy_edge_tells_where_and_by_which_policy(capsys: pytest.CaptureFixt
     assert "1 text" in err
 
 
+def test_after_a_fault_comes_what_was_written_and_what_was_lost(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What the stage that failed had not read yet is lost: nobody else will read it."""
+    made, kept, none = (tmp_path / name for name in ("made.wav", "kept.wav", "none.wav"))
+    kept.write_text("of an earlier run")
+    graph = Graph().add("talk", Playlist(items=[*blocks(10), Text("a", 0, 1)]))
+    graph.add("made", Wav(path=made), "talk").add("bad", FailsLate(), "talk")
+    graph.add("kept", Wav(path=kept), "bad").add("none", Wav(path=none), "bad")
+    assert run_graph(graph, wishes) == Exit.UNREACHABLE
+    lines = capsys.readouterr().err.splitlines()
+    wide = len(str(made))
+    assert lines == [
+        "dragoman: error: bad: the service has gone",
+        f"wrote    {made}  0.100 s of sound, 1 text",
+        f"         {kept}  nothing; the file is as it was",
+        f"         {none}  nothing; there is no such file",
+        "heard    0.100 s",
+        f"lost     {'0.090 s':<{wide}}  talk -> bad: its reader failed",
+        f"         {'1 text':<{wide}}  talk -> bad: its reader failed",
+    ]
+
+
+def test_interrupted_it_tells_what_was_not_written(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    graph = Graph().add("talk", Interrupted()).add("all", Collect(), "talk").add("mid", Keeps(), "talk")
+    assert run_graph(graph.add("file", Wav(path=tmp_path / "x.wav"), "mid"), wishes) == Exit.INTERRUPTED
+    assert f"wrote    {tmp_path / 'x.wav'}  nothing; there is no such file" in capsys.readouterr().err
+
+
+def test_a_live_run_has_no_pace(wishes: Wishes, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = Graph().add("talk", Playlist(items=blocks(100), live=True)).add("all", Collect(), "talk")
+    assert run_graph(graph, wishes) == Exit.OK
+    assert capsys.readouterr().err == "heard    1.0 s\nlost     nothing\n"
+
+
 def test_quiet_still_tells_of_a_loss(capsys: pytest.CaptureFixture[str]) -> None:
     graph = Graph().add("talk", Truncated(items=blocks(3))).add("all", Collect(), "talk")
     assert run_graph(graph, Wishes(quiet=True)) == Exit.LOSS
@@ -189,11 +253,12 @@ def test_the_first_signal_drains_and_says_what_it_waits_for(
     wishes: Wishes, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink = Collect()
-    graph = Graph().add("talk", Interrupted(numbers=(number,))).add("mid", PassActor(), "talk")
+    graph = Graph().add("talk", Interrupted(numbers=(number,))).add("mid", Retrying(), "talk")
     assert run_graph(graph.add("all", sink, "mid"), wishes) == Exit.INTERRUPTED
     assert sink.frames == 80
     err = capsys.readouterr().err
-    assert "stopping: waiting for mid, all (Ctrl-C again to end at once)" in err
+    expected = "stopping: waiting 30 s at most for mid (reconnecting, try 3), all (Ctrl-C again to end at once)"
+    assert expected in err
     assert "lost     nothing" in err
 
 

@@ -108,12 +108,14 @@ def test_items_of_a_running_graph(tmp_path: Path, backend: str) -> None:
 
 
 def test_json_lines_are_those_that_the_stage_jsonl_writes(tmp_path: Path) -> None:
+    """But for the output that each comes from: here it is always the one that was asked for."""
     with live(tmp_path):
         told = finished(["tap", "interpreter.text", "--json", "--count", "2"], tmp_path)
-        written = (tmp_path / "texts.jsonl").read_bytes().splitlines()
-    first, second = told.stdout.splitlines()
-    place = written.index(first)
-    assert written[place + 1 : place + 2] in ([second], [])  # the file may be a moment behind
+        lines = [json.loads(line) for line in (tmp_path / "texts.jsonl").read_bytes().splitlines()]
+    assert {line.pop("output") for line in lines} == {"interpreter/echo.text"}
+    first, second = (json.loads(line) for line in told.stdout.splitlines())
+    place = lines.index(first)
+    assert lines[place + 1 : place + 2] in ([second], [])  # the file may be a moment behind
 
 
 def test_the_end_of_the_graph_is_the_end_of_the_edge(tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_a_folder_that_cannot_be_used_is_a_warning_and_no_failed_run(tmp_path: P
 def test_a_tapped_run_writes_the_same_file(tmp_path: Path, backend: str) -> None:
     """Byte for byte, with three taps of which one stands still, and one comes and goes."""
     graph = (
-        "name: sunday\nstages:\n  talk: {{use: tone, duration: 3s, rate: 8000, realtime: {0}}}\n"
+        "name: sunday\nstages:\n  talk: {{use: tone, duration: 6s, rate: 8000, realtime: {0}}}\n"
         "  loud: {{use: gain, from: talk, db: -6}}\n  out: {{use: wav, from: loud, path: {1}.wav}}\n"
     )
     (tmp_path / "plain.yaml").write_text(graph.format("false", "plain"))
@@ -266,11 +268,13 @@ def test_a_tapped_run_writes_the_same_file(tmp_path: Path, backend: str) -> None
     with live(tmp_path, "--backend", backend, graph=graph.format("true", "tapped")) as run:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": environment(), "text": True}
         with subprocess.Popen(tap, **pipes) as stalled, subprocess.Popen(tap, **pipes) as reader:  # type: ignore[call-overload]
-            assert stalled.stdout.readline()
-            stalled.send_signal(signal.SIGSTOP)
-            assert finished(["tap", "talk", "--count", "1"], tmp_path).returncode == 0
-            frames = sum(json.loads(line)["frames"] for line in reader.stdout)
-            assert run.wait(30) == 0
-            stalled.kill()
-    assert 0 < frames <= 24_000
+            try:
+                assert stalled.stdout.readline()
+                stalled.send_signal(signal.SIGSTOP)
+                assert finished(["tap", "talk", "--count", "1"], tmp_path).returncode == 0
+                frames = sum(json.loads(line)["frames"] for line in reader.stdout)
+                assert run.wait(30) == 0
+            finally:
+                stalled.kill()
+    assert 0 < frames <= 48_000
     assert (tmp_path / "tapped.wav").read_bytes() == (tmp_path / "plain.wav").read_bytes()

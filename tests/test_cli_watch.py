@@ -143,6 +143,25 @@ def test_a_log_gets_statuses_once_and_the_state_every_five_seconds(capsys: pytes
     ]
 
 
+def test_of_a_live_run_a_log_tells_what_was_dropped_and_what_it_waits_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    live = evolve(SHOT, live=True, total_s=None)
+    with PlainView() as view:
+        for wall_s, dropped_s in ((5.0, 0.0), (10.0, 1.5), (15.0, 1.5)):
+            view.look(evolve(live, wall_s=wall_s, dropped_s=dropped_s))
+        view.look(evolve(live, wall_s=20.0, stopping=True, total_s=20.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "dragoman: en/tts: loading the voice",
+        "dragoman: 0:20, 1.5 s dropped",
+        "dragoman: 0:20 of 0:20, 0:00 left, waiting for en/tts",
+    ]
+
+
+def test_the_screen_of_a_live_run_has_no_pace() -> None:
+    assert drawn(evolve(SHOT, live=True))[0].endswith("0:20 of 1:00  0:08 left")
+
+
 def test_a_program_gets_the_same_as_json() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
     view = JsonView(lines=JsonLines(stream))
@@ -173,8 +192,11 @@ def test_every_loss_in_the_report_is_told() -> None:
         edge("a", "b", sent=100, dropped=8000, rate_hz=8000, texts_dropped=2, policy="drop_oldest"),
         edge("b", "c", in_flight=4000, rate_hz=8000),
         edge("b", "tap", dropped=5, rate_hz=8000, tap=True),
+        edge("b", "f", declined=8000, rate_hz=8000, texts_declined=1),
+        edge("b", "gone", declined=8000, rate_hz=8000, texts_declined=1),
     ]
     stages = (
+        StageLine("f", "x", "failed", 0, {}),
         StageLine("b", "x", "done", 0, {}, losses={"overrun": 80, "none": 0}),
         StageLine("c", "x", "done", 0, {}, losses={"too late": 800}),  # a sink: at the rate of what comes to it
         StageLine("z", "x", "done", 0, {}, losses={"odd": 3, "late, texts": 1}),
@@ -184,6 +206,8 @@ def test_every_loss_in_the_report_is_told() -> None:
         ("a -> b", "1.0 s"),
         ("a -> b", "2 texts"),
         ("b -> c", "0.500 s"),
+        ("b -> f", "1.0 s"),
+        ("b -> f", "1 text"),
         ("b", "0.010 s"),
         ("c", "0.100 s"),
         ("z", "3 frames"),
@@ -194,12 +218,18 @@ def test_every_loss_in_the_report_is_told() -> None:
 
 def test_the_summary_counts_what_is_worth_telling() -> None:
     stages = (StageLine("s", "x", "done", 0, {}, counts={"cues": 1200, "too fast": 0, "late": 2}),)
-    sections = {section.label: section.rows for section in summary(Graph(), report(stages=stages))}
+    sections = {section.label: section.rows for section in summary(Graph(), report(stages=stages), {})}
     assert sections == {
         "heard": [("10 s in 2.0 s", "5.0x real time")],
         "lost": [("nothing", "")],
         "counted": [("s", "cues 1,200, late 2")],
     }
+
+
+def test_what_failed_before_anything_was_heard_has_lost_nothing_worth_telling() -> None:
+    failed = (StageLine("s", "x", "failed", 0, {}),)
+    assert not summary(Graph(), report(stages=failed, media_s=0.0), {})
+    assert summary(Graph(), report(stages=failed), {})[0].rows == [("10 s", "")]
 
 
 def test_a_fault_without_a_note_is_told_too() -> None:

@@ -17,6 +17,7 @@ from pipeline.plan import make_plan
 from pipeline.runner import run
 from pipeline.stage import StageError
 from stages import KINDS
+from stages.translate.realtime.interpreter import Interpreter
 from tests.caption_service import CANARY, caption_service
 from tests.cue_checker import Seen, parse_srt, parse_vtt
 from tests.engine import needs_models
@@ -185,6 +186,14 @@ async def test_realtime_against_our_own_server(
     assert soundfile.info(speech).duration >= 2
 
 
+def test_what_realtime_does_in_an_outage_can_be_set() -> None:
+    told = {"interpreter.give_up_s": "5s", "interpreter.spare": "true"}
+    graph = load_file(GRAPHS / "realtime.yaml", KINDS, params={"input": "x.wav"}, options=told, env={}).graph
+    stage = graph.nodes["interpreter"].stage
+    assert isinstance(stage, Interpreter)
+    assert (stage.give_up_s, stage.spare, stage.when_full) == (5, True, "block")
+
+
 @pytest.mark.anyio
 async def test_a_call_that_follows_languages_against_our_own_server(
     anyio_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -201,8 +210,13 @@ async def test_a_call_that_follows_languages_against_our_own_server(
         assert {line["language"] for line in lines if line["type"] == "text" and line["final"]} == {"en-us"}
         await run(loaded("call-auto", service=running.base_url, ours="en-us", theirs="pt-br", **told, **files))
     lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
-    words = {line["text"] for line in lines if line["type"] == "text" and line["final"]}
-    assert {"utterance 1, 2.0 s", "[pt-br] utterance 1, 2.0 s", "[en-us] utterance 1, 2.0 s"} <= words
+    words = {(line["output"], line["text"]) for line in lines if line["type"] == "text" and line["final"]}
+    assert words >= {
+        ("call.transcript_here", "utterance 1, 2.0 s"),
+        ("call.text_there", "[pt-br] utterance 1, 2.0 s"),
+        ("call.transcript_there", "utterance 1, 2.0 s"),
+        ("call.text_here", "[en-us] utterance 1, 2.0 s"),
+    }
     assert all(soundfile.info(path).duration >= 2 for path in files.values())
 
 

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.graph import Graph
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
-from pipeline.testing import noise
+from pipeline.runner import run
+from pipeline.testing import Playlist, noise
 from stages.jsonl import Jsonl, as_json, as_line, peak_db
-from tests.fakes import FakeInbox, FakeOutbox
+from tests.fakes import OUTPUT, FakeInbox, FakeOutbox
+from tests.stages_for_tests import Divide
 
 TEXT = Text("Olá", 1000, 2500, "pt-br", 3, False, 2)
 MARK = Mark(MarkKind.GAP, 24000, 24000, 480)
@@ -77,9 +80,18 @@ async def written(path: Path, items: Iterable[Item], **options: Any) -> list[Any
 @pytest.mark.anyio
 async def test_a_file(tmp_path: Path) -> None:
     items = [TEXT, MARK, AUDIO, Text("lone \ud800", 0, 1)]
-    assert await written(tmp_path / "x.jsonl", items) == [as_json(item) for item in items]
-    assert await written(tmp_path / "x", items, audio="none") == [as_json(items[at]) for at in (0, 1, 3)]
+    told = [{**as_json(item), "output": OUTPUT} for item in items]
+    assert await written(tmp_path / "x.jsonl", items) == told
+    assert await written(tmp_path / "x", items, audio="none") == [told[at] for at in (0, 1, 3)]
     assert "samples" in (await written(tmp_path / "x", items, audio="base64"))[2]
+
+
+@pytest.mark.anyio
+async def test_every_line_says_where_it_comes_from(tmp_path: Path, anyio_backend: str) -> None:
+    graph = Graph().add("talk", Playlist(items=[TEXT])).add("halves", Divide(), "talk")
+    graph.add("lines", Jsonl(path=tmp_path / "x"), reads=["talk", "halves.even", "halves.odd"])
+    await run(graph)
+    assert sorted(line["output"] for line in lines_of(tmp_path / "x")) == ["halves.even", "talk.out"]
 
 
 @pytest.mark.anyio

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.kinds import Kind, NoKind, look_up
 from pipeline.load import load
+from pipeline.loading.kinds import Kind, NoKind, look_up
 from pipeline.stage import StageError
 from stages import BUILT_IN, GROUP, KINDS, LazyKinds
 from stages.gain import Gain

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.graph import Graph
 from pipeline.load import Loaded, load, load_file
-from pipeline.page import MOST_PROBLEMS
+from pipeline.loading.page import MOST_PROBLEMS
 from pipeline.problems import GraphError
 from pipeline.stage import StageError
 from stages.gain import Gain

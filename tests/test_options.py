@@ -8,12 +8,12 @@ from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.forms import Misread, form_of
 from pipeline.load import load
-from pipeline.options import example, inputs_of, options_of, render
-from pipeline.page import Findings, Page
+from pipeline.loading.forms import Misread, form_of
+from pipeline.loading.options import example, inputs_of, options_of, render
+from pipeline.loading.page import Findings, Page
+from pipeline.loading.yaml_nodes import Scalar, Table, compose
 from pipeline.stage import Duration, option
-from pipeline.yaml_nodes import Scalar, Table, compose
 from stages import KINDS
 from stages.gain import Gain
 from tests.kinds_for_tests import NoOptions, Remote, Typed

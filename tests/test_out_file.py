@@ -22,11 +22,56 @@ def test_appends_and_replaces(tmp_path: Path) -> None:
         assert file.size == 12
 
 
-def test_begins_empty(tmp_path: Path) -> None:
+def test_what_it_held_stays_until_something_is_written(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("of old")
-    with out_file(path):
-        assert path.read_bytes() == b""
+    with out_file(path, header=b"head ") as file:
+        assert path.read_bytes() == b"of old"
+        file.append(b"new")
+        assert path.read_bytes() == b"head new"
+
+
+def test_nothing_to_write_is_a_result_too(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("of old")
+    with out_file(path, header=b"head "):
+        pass
+    assert path.read_bytes() == b"head "
+
+
+def test_a_new_file_has_its_header_at_once(tmp_path: Path) -> None:
+    with out_file(tmp_path / "x", header=b"head"):
+        assert (tmp_path / "x").read_bytes() == b"head"
+
+
+def test_what_fails_before_it_writes_leaves_what_was_there(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("of old")
+    for path in (old, new):
+        with pytest.raises(ZeroDivisionError), out_file(path, header=b"head"):
+            raise ZeroDivisionError
+    assert old.read_bytes() == b"of old"
+    assert not new.exists()
+
+
+def test_what_fails_later_keeps_what_it_wrote(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("of old")
+    with pytest.raises(ZeroDivisionError), out_file(path) as file:
+        file.append(b"new")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"new"
+
+
+def test_a_link_is_written_through_and_stays(tmp_path: Path) -> None:
+    link = tmp_path / "x"
+    link.symlink_to(tmp_path / "there")
+    with pytest.raises(ZeroDivisionError), out_file(link):
+        raise ZeroDivisionError
+    with out_file(link) as file:
+        file.append(b"new")
+    assert (tmp_path / "there").read_bytes() == b"new"
+    assert link.is_symlink()
 
 
 @pytest.mark.parametrize(

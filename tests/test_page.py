@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.page import MOST_PROBLEMS, Findings, Page, looks_secret, shown
+from pipeline.loading.page import MOST_PROBLEMS, Findings, Page, looks_secret, shown
 
 
 @given(st.text("ab\n\r", max_size=40), st.integers(0, 45))

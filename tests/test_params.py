@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.load import Loaded, load
-from pipeline.page import SECRET
-from pipeline.params import references
+from pipeline.loading.page import SECRET
+from pipeline.loading.params import references
 from tests.kinds_for_tests import TEST_KINDS, Typed
 
 

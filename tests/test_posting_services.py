@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.items import Text
-from pipeline.options import options_of
+from pipeline.loading.options import options_of
 from stages.captions.text import clean
 from stages.post_captions import PostCaptions
 from stages.posting.services import SERVICES, Caption, Post, ServiceName, Verdict, captions_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -19,9 +20,11 @@ from pipeline.ledger import Report
 from pipeline.runner import Execution
 from pipeline.stage import StageError
 from pipeline.testing import Collect, Playlist
+from stages.subtitles import Subtitles
 from stages.translate.realtime.codec import dump_server
-from stages.translate.realtime.events import ErrorEvent
+from stages.translate.realtime.events import ErrorEvent, Payload, TextDelta, TranscriptDelta
 from stages.translate.realtime.interpreter import Interpreter
+from tests.cue_checker import parse_srt
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.toy_service import RATE, Toy, blocks, talk
 
@@ -495,6 +498,72 @@ def test_in_a_graph_the_ledger_balances_and_a_stop_lets_the_last_words_out(stop_
     texts = [item.text for item in captions.items if isinstance(item, Text) and item.final]
     assert texts[: len(said)] == said
     assert speech.frames >= sum(end - start for start, end in spoken)
+
+
+@pytest.mark.parametrize(
+    "said", [[TextDelta("de ")], [TranscriptDelta("from "), TextDelta("de "), TextDelta("0")]]
+)
+def test_cut_off_in_an_outage_a_partial_text_is_no_caption(said: Sequence[Payload], tmp_path: Path) -> None:
+    """The last words had begun to come when the service went away, and then the run was ended."""
+    spans = [(RATE, 3 * RATE), (5 * RATE, 9 * RATE)]
+    texts, path = Collect(), tmp_path / "x.srt"
+
+    async def work() -> tuple[Report, Interpreter]:
+        async with anyio.create_task_group() as tasks:
+            toy = Toy(tasks)
+            stage = Interpreter(source_language="en-us", target_language="pt-br", api_key="k", open=toy.opener)
+            graph = Graph().add("talk", Playlist(items=blocks(talk(spans, 20 * RATE)))).add("i", stage, "talk")
+            graph.add("captions", Subtitles(path=path), "i.text").add("texts", texts, "i.text")
+            execution = Execution(graph, drain_s=5)
+            tasks.start_soon(disturb, toy, execution)
+            report = await execution.run()
+            tasks.cancel_scope.cancel()
+            return report, stage
+
+    async def disturb(toy: Toy, execution: Execution) -> None:
+        while not toy.heard or toy.heard[0] < 7 * RATE:  # noqa: ASYNC110 - by what it has got
+            await anyio.sleep(0.1)
+        for payload in said:
+            toy.wires[0].tell(dump_server(payload))
+        await anyio.sleep(0.1)
+        toy.down = True
+        toy.cut()
+        await anyio.sleep(1)
+        execution.stop()
+
+    report, stage = in_virtual_time(work)
+    assert any(isinstance(item, Text) and not item.final and item.utterance == 2 for item in texts.items)
+    assert [cue.lines for cue in parse_srt(path.read_text())] == [("de 100 a 299",)]
+    assert stage.counts()["utterances answered in part"] == 1
+    assert report.balanced
+    sounding = report.lost["i: sound without an answer when the run broke off"]
+    assert sounding == 4 * RATE, "the second one, all of it"
+
+
+def test_what_nobody_had_taken_when_the_run_broke_off_is_counted() -> None:
+    """A reader as slow as a loudspeaker: what was said, and is not handed on, is lost."""
+    spans = [(RATE, 3 * RATE), (5 * RATE, 9 * RATE), (11 * RATE, 13 * RATE)]
+    made: list[Interpreter] = []
+    outbox = SlowOutbox(read_s=2.0)
+
+    async def work() -> None:
+        async with anyio.create_task_group() as tasks:
+            made.append(
+                Interpreter(source_language="en-us", target_language="pt-br", api_key="k", open=Toy(tasks).opener)
+            )
+            with anyio.move_on_after(16):
+                await made[0].run(FakeInbox(blocks(talk(spans, 60 * RATE))), outbox)
+            tasks.cancel_scope.cancel()
+
+    in_virtual_time(work)
+    taken = sum(item.frames for item in outbox.items("audio") if isinstance(item, Audio))
+    lost = made[0].losses()
+    said = sum(end - start for start, end in spans)
+    assert 0 < taken < said / 2
+    in_hand = RATE // 5
+    assert taken + in_hand + lost["speech not handed on when the run broke off"] == said
+    assert lost["not handed on when the run broke off, texts"] == 2 * len(spans) - 2
+    assert "sound without an answer when the run broke off" not in lost
 
 
 # --- what is asked for --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tests.test_speaker import likeness, noise
 
 QUICKSTART = """
 import anyio
-from stages.translate.realtime import MicrophoneAudio, ServerEventType, SpeakerAudio, connect
+from stages.translate.realtime import MicrophoneAudio, ServerEventType, SessionEnded, SpeakerAudio, connect
 
 async def main():
     session = await connect(
@@ -43,6 +43,8 @@ try:
     anyio.run(main)
 except* KeyboardInterrupt:
     pass
+except* SessionEnded as ended:
+    print(*ended.exceptions)
 """
 """As the README has it."""
 

@@ -22,6 +22,7 @@ from stages.translate.realtime import (
     RealtimeSession,
     ServerEventType,
     ServiceUnreachable,
+    SessionEnded,
     SessionRefused,
     SocketClosed,
     SocketOptions,
@@ -525,8 +526,14 @@ async def test_streaming_stops_when_the_connection_ends_though_the_source_waits(
 
     source = Endless()
     async with scripted(script) as service, await to(service) as session:
-        with pytest.raises(SocketClosed, match="closed with 1001: going down"):
+        told: list[Closed] = []
+        session.on(ServerEventType.CLOSED, told.append)
+        with pytest.raises(SessionEnded) as caught:
             await session.stream_audio(source)
+        await session.run_until_closed()
+    assert str(caught.value) == ("the session has ended: closed with 1001: going down; connect again for another")
+    assert (caught.value.code, caught.value.reason) == (1001, "going down")
+    assert told == [Closed(1001, "going down")]
     assert source.closed
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.page import Findings, Page
-from pipeline.schema import schema
-from pipeline.yaml_nodes import Scalar, Series, Table, Yaml, compose
+from pipeline.loading.page import Findings, Page
+from pipeline.loading.schema import schema
+from pipeline.loading.yaml_nodes import Scalar, Series, Table, Yaml, compose
 from stages import KINDS
 from tests.kinds_for_tests import TEST_KINDS
 

@@ -82,6 +82,30 @@ def test_no_secret_is_shown_whatever_it_is(name: str, secret: str) -> None:
     assert not sings(loaded, secret)
 
 
+@pytest.mark.parametrize("secret", ["language", "remote", "timeout", "any"])
+def test_a_secret_that_is_a_word_of_the_format_covers_no_more_than_itself(secret: str) -> None:
+    text = svc(f"use: remote, from: talk, url: any-{secret}, pin: {secret}, timeoot: 1")
+    (problem,) = load(text, "g.yaml", TEST_KINDS, env={}).problems
+    assert problem.where is not None
+    covered = "***".ljust(len(secret))
+    assert (
+        problem.where.text == f"  svc: {{use: remote, from: talk, url: any-{secret}, pin: {covered}, timeoot: 1}}"
+    )
+    assert "'svc' (remote) has no option 'timeoot'" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"), [("engine", True), ("duration", True), ("auth", False), ("x", False)]
+)
+def test_an_option_of_another_stage_is_shown_and_one_that_nobody_knows_is_covered(
+    option: str, shown: bool
+) -> None:
+    (problem,) = load(svc(f"{REMOTE}, {option}: {CANARY}"), "g.yaml", TEST_KINDS, env={}).problems
+    assert problem.where is not None
+    assert (f"{option}: {CANARY}" in problem.where.text) is shown
+    assert (f"{option}: ***" in problem.where.text) is not shown
+
+
 SECRET_REFERENCE = svc(f"{REMOTE}, pin: '${{REF}}'")
 PLAIN_REFERENCE = svc(f"{REMOTE}, timeout: 'a${{REF}}'")
 

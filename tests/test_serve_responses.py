@@ -52,7 +52,7 @@ def told(responses: Responses, items: Iterable[tuple[str, Item]]) -> list[Payloa
 
 def spans(items: Sequence[Text | Mark], *, marked: bool = True) -> list[str | Span]:
     finder = Spans(marked)
-    return [span for item in items for span in finder.feed(item)] + list(finder.flush())
+    return [span for item in items for span in finder.feed(item)] + list(finder.end())
 
 
 def test_marks_give_the_exact_frames_and_sentences_add_up() -> None:
@@ -174,6 +174,23 @@ def test_a_hypothesis_that_comes_to_nothing_is_still_ended() -> None:
     events = told(Responses(BOTH), items)
     assert [type(event) for event in events] == [TextDelta, TextDone, TextDelta, TextDone, AudioDelta, AudioDone]
     assert [event.text for event in events if isinstance(event, TextDone)] == ["Hm", "Yes"]
+
+
+def test_cut_off_a_hypothesis_is_not_told_as_final() -> None:
+    """As where the service behind a server goes away, and then the server ends."""
+    heard = ("a", "a b", "a b c")
+    items: list[tuple[str, Item]] = []
+    for port in ("transcript", "text"):
+        items += [(port, said(words, final=False)) for words in heard]
+    assert told(Responses(BOTH, marked=False), items) == [
+        TranscriptDelta("a"),
+        TranscriptDelta(" b"),
+        TextDelta("a"),
+        TextDelta(" b"),
+    ]
+    whole = told(Responses(BOTH, marked=False), [*items, ("transcript", said("a b c")), ("text", said("a b d"))])
+    assert TranscriptCompleted("a b c", start_frame=0, end_frame=0) in whole
+    assert TextDone("a b d", 0, 0) in whole
 
 
 def test_a_client_waits_from_the_end_of_speech_to_the_first_of_each_kind() -> None:

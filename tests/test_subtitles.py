@@ -119,9 +119,9 @@ async def test_only_the_last_captions_are_kept_where_that_is_wanted(tmp_path: Pa
     path.chmod(0o644)
     watched = Watched(path, speech(many=20))
     await Subtitles(path=path, keep=Duration(20)).run(watched, FakeOutbox())
-    assert watched.seen[0] == ("WEBVTT\n\n" if name == "x.vtt" else "")
+    first = watched.seen.index(next(text for text in watched.seen if text != "of an earlier run"))
     cues = parse(all_of_it.read_text("utf-8"))
-    for text in [*watched.seen, path.read_text("utf-8")]:
+    for text in [*watched.seen[first:], path.read_text("utf-8")]:
         if kept := parse(text):
             last = cues.index(kept[-1]) + 1
             assert kept == [cue for cue in cues[:last] if cue.end_ms >= kept[-1].end_ms - 20_000]

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.page import Findings, Page
-from pipeline.yaml_nodes import Scalar, Series, Table, Yaml, compose, compose_flow
+from pipeline.loading.page import Findings, Page
+from pipeline.loading.yaml_nodes import Scalar, Series, Table, Yaml, compose, compose_flow
 
 
 def nodes(text: str) -> Yaml:

@@ -14,9 +14,9 @@ from pipeline.caps import ANY
 from pipeline.cli.columns import room_on
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
-from pipeline.kinds import NoKind, look_up
 from pipeline.load import load
-from pipeline.options import Option, example
+from pipeline.loading.kinds import NoKind, look_up
+from pipeline.loading.options import Option, example
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Stage
 from stages import KINDS

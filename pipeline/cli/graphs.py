@@ -18,7 +18,7 @@ from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.preflight import preflight
 from pipeline.graph import Graph
 from pipeline.load import Loaded, load, load_file
-from pipeline.params import Param
+from pipeline.loading.params import Param
 from pipeline.problems import Problem, did_you_mean
 
 __all__ = ["checked", "find", "graph_to_draw", "graph_to_run", "loaded", "shipped", "show_params"]

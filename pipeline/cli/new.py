@@ -17,9 +17,9 @@ from pipeline.check import Check
 from pipeline.cli.exits import refuse, say_error
 from pipeline.cli.problems import in_one_line
 from pipeline.cli.sketch import Sketch, SketchedParam, SketchedStage, literal
-from pipeline.kinds import Kind, look_up
 from pipeline.load import Loaded, load
-from pipeline.options import Option
+from pipeline.loading.kinds import Kind, look_up
+from pipeline.loading.options import Option
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Stage, nature_of
 from stages import KINDS

@@ -20,7 +20,7 @@ from pipeline.cli.exits import Exit, refuse, say_error
 from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.keyboard import can_listen, keyboard, pausing
-from pipeline.cli.summary import losses, show, summary
+from pipeline.cli.summary import Marks, losses, marks, show, summary
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
 from pipeline.cli.watch import Keys, Outcome, View, attend
 from pipeline.graph import Graph
@@ -60,10 +60,11 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
     except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
+    before = marks(graph)
     with _stdout_kept_for(lines), looking as view, _keys(graph) as keys:
         folder = control_folder_of(wishes.control)
         outcome = anyio.run(attend, execution, view, folder, keys, backend=wishes.backend)
-    return _conclude(graph, outcome, wishes, lines)
+    return _conclude(graph, before, outcome, wishes, lines)
 
 
 def _need_trio() -> None:
@@ -112,16 +113,17 @@ def _keys(graph: Graph) -> AbstractContextManager[Keys | None]:
 # --- the end
 
 
-def _conclude(graph: Graph, outcome: Outcome, wishes: Wishes, lines: JsonLines | None) -> int:
+def _conclude(graph: Graph, before: Marks, outcome: Outcome, wishes: Wishes, lines: JsonLines | None) -> int:
+    """What went wrong comes first, then what was written all the same and what was lost."""
     report = outcome.report
     faults = [tell(fault) for fault in outcome.faults]
     code = _exit_code(outcome, faults)
-    if lines is None and not wishes.quiet and (report.media_s or not faults):
-        show(summary(graph, report), sys.stderr)
     for fault in faults:
         if wishes.traceback:
             print(fault.traceback, file=sys.stderr)
         say_error(fault.line)
+    if lines is None and not wishes.quiet and (report.failed or not faults):  # else nothing has begun
+        show(summary(graph, report, before), sys.stderr)
     if not report.balanced:
         say_error(f"the ledger does not balance, which is a bug in dragoman: {_unbalanced(report)}")
     elif code == Exit.LOSS and (wishes.quiet or lines):

@@ -98,7 +98,7 @@ def figures(shot: Snapshot) -> Styled:
     text = Styled(clock(shot.done_s), style="bold")
     if shot.total_s is not None:
         text.append(f" of {clock(shot.total_s)}", style="not bold")
-    if shot.done_s > 0:
+    if shot.done_s > 0 and not shot.live:
         text.append(f"  {times(shot.times_realtime)} real time", style="not bold cyan")
     if (left := shot.left_s) is not None:
         text.append(f"  {clock(left)} left", style="not bold")

@@ -115,7 +115,7 @@ def report_of(told: Mapping[str, Any]) -> Report:
 
 
 def _known(kind: type[Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    return {each.name: told[each.name] for each in fields(kind)}
+    return {each.name: told[each.name] for each in fields(kind) if each.name in told}
 
 
 @frozen

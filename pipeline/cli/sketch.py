@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import define, field, frozen
 
-from pipeline.options import render
+from pipeline.loading.options import render
 
 __all__ = ["Sketch", "SketchedParam", "SketchedStage", "literal"]
 

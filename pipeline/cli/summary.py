@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from pipeline.cli.words import plural, seconds, times
 from pipeline.graph import Graph
 from pipeline.ledger import EdgeLine, Report
 
-__all__ = ["Loss", "Section", "losses", "outcome", "show", "summary"]
+__all__ = ["Loss", "Marks", "Section", "losses", "marks", "outcome", "show", "summary"]
 
 
 @frozen
@@ -47,6 +48,10 @@ def losses(report: Report) -> list[Loss]:
             found.append(Loss(edge.name, "cut off on its way", _amount(edge.in_flight, edge.rate_hz)))
         if edge.texts_in_flight:
             found.append(Loss(edge.name, "cut off on its way", plural(edge.texts_in_flight, "text")))
+        if edge.consumer in report.failed and edge.declined:
+            found.append(Loss(edge.name, "its reader failed", _amount(edge.declined, edge.rate_hz)))
+        if edge.consumer in report.failed and edge.texts_declined:
+            found.append(Loss(edge.name, "its reader failed", plural(edge.texts_declined, "text")))
     for stage in report.stages:
         rate = _rate_hz(stage.name, report.edges)
         found += [_own(stage.name, why, count, rate) for why, count in stage.losses.items() if count]
@@ -60,28 +65,34 @@ def _rate_hz(stage: str, edges: Sequence[EdgeLine]) -> int:
     return next(filter(None, (*given, *came)), 0)
 
 
-def summary(graph: Graph, report: Report) -> list[Section]:
-    """The whole summary, top to bottom, without the parts that are empty."""
-    return [*_full([Section("wrote", list(_written(graph, report)))]), *outcome(report)]
+def summary(graph: Graph, report: Report, before: Marks) -> list[Section]:
+    """The whole summary, top to bottom, without the parts that are empty. `before`: `marks` before the run."""
+    return [*_full([Section("wrote", list(_written(graph, report, before)))]), *outcome(report)]
 
 
 def outcome(report: Report) -> list[Section]:
     """The part of the summary that needs no graph: pace, losses, figures."""
-    pace = f"{seconds(report.media_s)} in {seconds(report.wall_s)}"
     counts = [(stage.name, told) for stage in report.stages if (told := _counts(stage.counts))]
+    lost = [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)]
+    began = report.media_s > 0 or not report.failed
     sections = [
-        Section("heard", [(pace, f"{times(report.times_realtime)} real time")]),
-        Section(
-            "lost", [(loss.amount, f"{loss.where}: {loss.why}") for loss in losses(report)] or [("nothing", "")]
-        ),
+        Section("heard", [_heard(report)] if began else []),
+        Section("lost", lost or ([("nothing", "")] if began else [])),
         Section("counted", counts),
     ]
     return _full(sections)
 
 
+def _heard(report: Report) -> tuple[str, str]:
+    """How much, and at which pace where that says anything: not of a live source, nor of a run that failed."""
+    if report.live or report.failed:
+        return seconds(report.media_s), ""
+    return f"{seconds(report.media_s)} in {seconds(report.wall_s)}", f"{times(report.times_realtime)} real time"
+
+
 def show(sections: Sequence[Section], stream: TextIO) -> None:
     """The sections on `stream`, their columns aligned."""
-    width = max(len(what) for section in sections for what, told in section.rows if told)
+    width = max((len(what) for section in sections for what, told in section.rows if told), default=0)
     for section in sections:
         style = "bold red" if section.label == "lost" and section.rows[0][1] else "dim"
         for number, (what, told) in enumerate(section.rows):
@@ -112,11 +123,36 @@ def _amount(frames: int, rate_hz: int) -> str:
     return seconds(frames / rate_hz) if rate_hz else plural(frames, "frame")
 
 
-def _written(graph: Graph, report: Report) -> Iterator[tuple[str, str]]:
-    """The files that stages have written, with what came to them."""
+# --- what was written
+
+Marks = Mapping[Path, tuple[int, ...]]
+"""What tells whether a file was written since: who and how long it is, and when it changed last."""
+
+
+def marks(graph: Graph) -> Marks:
+    """Those of the files that stages of `graph` will write, as far as they are there."""
+    paths = (file.path for file in opened(graph) if file.role == "writes")
+    return {path: mark for path in paths if (mark := _mark(path))}
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    try:
+        told = path.stat()
+    except OSError:
+        return ()
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+
+
+def _written(graph: Graph, report: Report, before: Marks) -> Iterator[tuple[str, str]]:
+    """The files that stages have written, with what came to them; and those that a run cut short has not."""
     for file in opened(graph):
-        if file.role == "writes" and file.path.exists():
+        mark, earlier = _mark(file.path), before.get(file.path, ())
+        if file.role != "writes" or not (mark or report.stopped):
+            continue
+        if mark != earlier or not report.stopped:
             yield str(file.path), _arrived([edge for edge in report.edges if edge.consumer == file.node.name])
+        else:
+            yield str(file.path), "nothing; the file is as it was" if mark else "nothing; there is no such file"
 
 
 def _arrived(edges: Sequence[EdgeLine]) -> str:

@@ -47,11 +47,15 @@ class QuietView:
 
 @define
 class PlainView(QuietView):
-    """A line when a stage has something to say, and every `log_every_s` where the run is."""
+    """A line when a stage has something to say, and every `log_every_s` where the run is.
+
+    Of a live run nobody wants to know where it is: only what it drops, and what it waits for in the end.
+    """
 
     every_s: float = 0.5
     log_every_s: float = LOG_EVERY_S
     _told_s: float = field(init=False, default=0.0)
+    _dropped_s: float = field(init=False, default=0.0)
     _statuses: Mapping[str, str] = field(init=False, factory=dict)
 
     def look(self, shot: Snapshot) -> None:
@@ -61,7 +65,9 @@ class PlainView(QuietView):
         self._statuses = shot.statuses
         if shot.wall_s - self._told_s >= self.log_every_s:
             self._told_s = shot.wall_s
-            self.say(", ".join(part for part in _progress(shot) if part))
+            if not shot.live or shot.stopping or shot.dropped_s > self._dropped_s:
+                self.say(", ".join(part for part in _progress(shot) if part))
+            self._dropped_s = shot.dropped_s
 
 
 def _progress(shot: Snapshot) -> list[str]:
@@ -69,7 +75,7 @@ def _progress(shot: Snapshot) -> list[str]:
     left = shot.left_s
     return [
         f"{clock(shot.done_s)}{total}",
-        f"{times(shot.times_realtime)} real time" if shot.done_s > 0 else "",
+        f"{times(shot.times_realtime)} real time" if shot.done_s > 0 and not shot.live else "",
         f"{clock(left)} left" if left is not None else "",
         f"{shot.dropped_s:.1f} s dropped" if shot.dropped_s else "",
         f"waiting for {', '.join(shot.waiting_for)}" if shot.stopping and shot.waiting_for else "",

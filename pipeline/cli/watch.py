@@ -40,7 +40,8 @@ class Snapshot:
     """A run at one moment, by the loop's clock. `done_s` of `total_s` seconds of sound have gone all the way.
 
     `queues` has the fullest first; `dropped_s` counts only what lossy edges dropped, not what taps missed;
-    `texts` is the newest text of each output, `stage.port`; `statuses` are those that say something.
+    `texts` is the newest text of each output, `stage.port`; `statuses` are those that say something. `live`: a
+    source cannot be hurried, and so the pace says nothing.
     """
 
     graph: str
@@ -53,6 +54,7 @@ class Snapshot:
     statuses: Mapping[str, str]
     waiting_for: Sequence[str]
     stopping: bool
+    live: bool = False
 
     @property
     def times_realtime(self) -> float:
@@ -93,6 +95,7 @@ def snapshot(execution: Execution) -> Snapshot:
         statuses={stage.name: stage.status for stage in report.stages if stage.status},
         waiting_for=[name for name in execution.waiting_for if name not in sources],
         stopping=report.stopped,
+        live=report.live,
     )
 
 
@@ -240,14 +243,21 @@ class _Interrupts:
     def _obey(self) -> None:
         if self.count == 1:
             self.execution.stop()
-            waiting = ", ".join(snapshot(self.execution).waiting_for)
-            self.view.say(f"stopping{': waiting for ' if waiting else ''}{waiting} (Ctrl-C again to end at once)")
+            self.view.say(f"stopping{self._what_for()} (Ctrl-C again to end at once)")
         elif self.count == 2:
             self.execution.cancel()
             self.view.say("ending at once")
         else:  # something does not let itself be cancelled: nothing more can be saved
             self._leave_terminal()
             os._exit(Exit.INTERRUPTED)
+
+    def _what_for(self) -> str:
+        """`: waiting 30 s at most for service (reconnecting, try 3: connection refused), speech`, or nothing."""
+        shot = snapshot(self.execution)
+        waiting = [
+            f"{stage} ({status})" if (status := shot.statuses.get(stage)) else stage for stage in shot.waiting_for
+        ]
+        return f": waiting {self.execution.drain_s:g} s at most for {', '.join(waiting)}" if waiting else ""
 
 
 def _leaves(fault: Exception) -> Iterator[Exception]:

@@ -116,7 +116,7 @@ class Responses:
         if port == "audio":
             self._sounds.append(None)
         else:
-            yield from self._on_words(port, self._spans(port).flush())
+            yield from self._on_words(port, self._spans(port).end())
         self._ended.add(port)
         yield from self._tell()
 

@@ -64,6 +64,11 @@ class Spans:
         if self._agreement.settled or self._finals:
             yield self._over(self._end)
 
+    def end(self) -> Iterator[Span]:
+        """The utterance that was going on when the stream ended, if any of it is final: a hypothesis stays one."""
+        if self._finals:
+            yield self._over(self._end)
+
     def _more(self, text: Text) -> Iterator[str | Span]:
         if self._start is None:
             self._start = max(self._end, _frame_of_ms(text.start_ms))

@@ -2,8 +2,9 @@
 
 Each side's sound goes to a session of its own, with all that `realtime` does against cuts. What one session finds
 to be spoken becomes the other's target (`Targets`), so nobody has to say who speaks what. Until the first
-utterance of the other side has been heard, there is nothing to translate into: what is said before that is only
-transcribed, and counted.
+utterance of the other side has been heard, there is nothing to translate into. What is said before that is
+transcribed, and its sound kept for half a minute: once there is something, the session is sent it again, and
+translates it. What had to be let go by then is lost, and counted.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Call:
 
     What is said `here` comes out as `audio_there` and `text_there`, in the language that is spoken there, and the
     other way round; `transcript_here` and `transcript_there` are what was said.
-    Which languages are spoken is found out, unless they are given. By a realtime service, hosted or
-    `dragoman serve`.
+    Which languages are spoken is found out, unless they are given; what is said before both are known is
+    translated then. By a realtime service, hosted or `dragoman serve`.
     """
 
     here_language: str = option("auto", help="the language spoken here; auto finds it out", check=checked_or_auto)

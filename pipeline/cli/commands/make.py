@@ -43,7 +43,7 @@ def schema(output: Path | None) -> None:
     import json
 
     from pipeline.cli.output import write
-    from pipeline.schema import schema as schema_of
+    from pipeline.loading.schema import schema as schema_of
     from stages import KINDS
 
     write(json.dumps(schema_of(KINDS), indent=2) + "\n", output)

@@ -174,6 +174,7 @@ def run(graph: str, params: Sequence[str], options: Sequence[str], deny_warnings
 
     GRAPH is a file, - for standard input, or the name of a graph that ships with dragoman.
     The first Ctrl-C ends the sources and lets everything that is under way arrive; the second ends at once.
+    A run that fails, or is stopped, before it had anything for a file leaves that file as it was.
 
     Example: dragoman run dub -p input=talk.m4a -s dubbed.duck_db=-20
     """

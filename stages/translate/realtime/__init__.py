@@ -4,7 +4,7 @@ from stages.translate.realtime import FileAudio, ServerEventType, SpeechFile, co
 """
 
 from stages.translate.realtime.events import ErrorEvent, Event, LocalProtocolError, ServerEventType
-from stages.translate.realtime.link import SessionRefused
+from stages.translate.realtime.link import SessionEnded, SessionRefused
 from stages.translate.realtime.live_sound import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.pair import RealtimePair, Speaker, connect_pair
 from stages.translate.realtime.session import RealtimeSession, connect
@@ -21,6 +21,7 @@ __all__ = [
     "RealtimeSession",
     "ServerEventType",
     "ServiceUnreachable",
+    "SessionEnded",
     "SessionRefused",
     "SocketClosed",
     "SocketOptions",

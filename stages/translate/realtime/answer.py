@@ -63,6 +63,8 @@ class Answer:
     place: tuple[int, int] | None = None
     exact: bool = False
     passthrough: bool = False
+    untranslated: bool = False
+    """It was only transcribed, and as things are nobody will translate it."""
     came: set[str] = field(factory=set)
     """What this session has said to its end."""
     given: set[str] = field(factory=set)

@@ -13,6 +13,10 @@ After a cut the next session hears again what was not answered whole. Its answer
 last one said: by their places where both are known, else by their words, else by their order. Until that is
 settled an answer is held; then texts that were given are passed over, and speech goes on at the sample where it
 stopped. What matches nothing is new.
+
+What comes before there is a target language is only transcribed. The sound of that is kept, as far as the window
+reaches, and once there is one the session is sent it again (`say_again`): to it that is speech like any other,
+and here it is heard again as after a cut.
 """
 
 from __future__ import annotations
@@ -44,6 +48,8 @@ AnswerPart = TranscriptDelta | TranscriptCompleted | TextDelta | TextDone | Audi
 PORTS = ("audio", "text", "transcript")
 NEAR_FRAMES = SAMPLE_RATE_HZ // 2
 """Two sessions, which began in different places, may hear the end of one utterance so far apart."""
+MARGIN_FRAMES = SAMPLE_RATE_HZ // 4
+"""What is sent again begins so much before the first word."""
 RECENT = 8
 """Answers without places that a session may give again: an estimate can lag behind by a few."""
 HELD_BYTES, HELD_EVENTS = 60 * SAMPLE_RATE_HZ * 2, 10_000
@@ -68,7 +74,9 @@ class Answers:
     translated_from: int = 0
     """Utterances that begin before this position are only transcribed: there was no target language yet."""
     untranslated: int = field(init=False, default=0)
-    """How many those were."""
+    """How many of those nobody will translate, as things are."""
+    _early: list[Answer] = field(init=False, factory=list)
+    """Those that can still be sent again to this session."""
     repeated: int = field(init=False, default=0)
     unfinished: int = field(init=False, default=0)
     exact: bool = field(init=False, default=False)
@@ -102,6 +110,7 @@ class Answers:
         """A session begins, which will be sent what the window holds. Gives a gap for what is lost."""
         if self._cut:
             self._put_back()
+        self._give_up(len(self._early))  # unless this session hears them again
         lost_from, lost_to = self.replay.resume()
         self._offset = self.replay.begin
         if lost_to > lost_from:
@@ -114,6 +123,7 @@ class Answers:
     def take(self, payload: Payload, settled: int) -> list[Given]:
         """An event came. All that was sent before the position `settled` is old enough to be answered."""
         self._settled = settled
+        self._drop_early()
         if self._earlier and settled >= self._overlap:
             self._forget_all([answer for answer in self._earlier if not answer.exact])
         match payload:
@@ -134,13 +144,17 @@ class Answers:
         if not self.outstanding and position > self.replay.answered:
             # One whose place is known is not put back by mistake, and its transcript may still come.
             self._recent = deque((answer for answer in self._recent if answer.exact), RECENT)
-            self._earlier = []
-            self.replay.cover(position)
+            self._earlier = [answer for answer in self._earlier if answer.exact]
+            self._cover(position, position)
             self._mark()
         return self._taken()
 
     def cut(self) -> None:
         """The session is lost: what is held has to be sent again, as far as it has not got it."""
+        if self._early and not self.exact:  # only by their places are many of them surely known again
+            keep = _begin(self._early[-1])
+            self._give_up(len(self._early))
+            self._cover(self.replay.answered, keep)
         self._cut, self._reached = True, self.replay.sent
         self.replay.rewind()
 
@@ -153,12 +167,30 @@ class Answers:
         self.replay.go_on(position)
         return True
 
+    @property
+    def can_say_again(self) -> bool:
+        """Whether something was only transcribed and may be sent again now: all that was sent is answered."""
+        self._drop_early()
+        quiet = not self.hearing.sounding(self.replay.answered, self.replay.sent)
+        return bool(self._early) and quiet and not self.outstanding
+
+    def say_again(self, tail: int) -> None:
+        """The session, which got `tail` frames beside the window's, is sent again what was only transcribed."""
+        got = self.replay.sent - self._offset + tail
+        self._reached = self.replay.sent
+        self._put_back()
+        self.replay.go_on(max(self.replay.begin, _begin(self._early[0]) - MARGIN_FRAMES))
+        self._offset = self.replay.sent - got
+        self._give_up(len(self._early))  # until they are answered
+        self.translated_from = 0
+
     def _put_back(self) -> None:
         """The next session says again what the last one began, and what is not known to be over."""
         self._cut = False
         self._overlap = max(self._overlap, self._reached)
         begun = [answer for answer in self._open if answer.held is None and answer.begun]
         begun += [answer for answer in self._recent if not answer.exact or _end(answer) > self.replay.begin]
+        begun += [answer for answer in self._early if answer not in self._recent]
         for answer in begun:
             answer.again()
         self._earlier = sorted([*self._earlier, *begun], key=lambda answer: answer.number)
@@ -172,6 +204,7 @@ class Answers:
         for answer in [*self._earlier, *self._open]:
             self._forget(answer)
         self._open, self._earlier = [], []
+        self._give_up(len(self._early))
         return self._taken()
 
     # --- which answer a part belongs to
@@ -192,7 +225,22 @@ class Answers:
             if kind not in answer.came and there in (None, answer):
                 return answer
             self._close(answer)
-        return self._new()
+        return self._translated_after_all(told) or self._new()
+
+    def _translated_after_all(self, told: tuple[int, int] | None) -> Answer | None:
+        """The one that a response at `told` is about, where it was taken for one that is only transcribed.
+
+        So it was when the service was behind: it had the target language before it came to that sound.
+        """
+        known = (early for early in reversed(self._early) if _is_at(early, told))
+        answer = next(known, None) if told else next(reversed(self._early), None)
+        if answer is None or not self.target_language:
+            return None
+        self._early.remove(answer)
+        self._recent = deque((recent for recent in self._recent if recent is not answer), RECENT)
+        self.translated_from = min(self.translated_from, _begin(answer))
+        self._open.append(answer)
+        return answer
 
     def _new(self) -> Answer:
         answer = Answer(held=[] if self._earlier else None)
@@ -359,17 +407,36 @@ class Answers:
             answer = self._settle(answer, next(iter(self._earlier), None))
         self._open.remove(answer)
         self._forget(answer)
-        if self.wanted and not answer.passthrough and not answer.came & self.wanted:
-            self.untranslated += self._is_transcript_alone(answer)
         if answer.came & self.wanted:
             self._never = self.wanted - self._seen
         before = self.replay.answered
-        end = answer.place[1] if answer.place else self._estimate(before)[1]
-        self.replay.cover(end, keep=None if answer.exact else before)
+        answer.place = answer.place or self._estimate(before)
+        self.untranslated -= answer.untranslated
+        answer.untranslated = False
+        alone = bool(self.wanted) and not answer.passthrough and not answer.given & self.wanted
+        if alone and self._is_transcript_alone(answer):
+            self._early.append(answer)
+        end = answer.place[1]
+        self._cover(end, end if answer.exact else min(before, end))
         self._recent.append(answer)
         new = end >= self._overlap
         self._forget_all([each for each in self._earlier if (_end(each) <= end if each.exact else new)])
         self._mark()
+
+    def _cover(self, end: int, keep: int) -> None:
+        """What lies before `end` is answered. Hold on to what comes after `keep`, or may be sent again."""
+        self.replay.cover(end, min([keep, *(_begin(answer) - MARGIN_FRAMES for answer in self._early[:1])]))
+
+    def _drop_early(self) -> None:
+        """Do without those whose sound the window has let go."""
+        self._give_up(sum(_begin(answer) < self.replay.begin for answer in self._early))
+
+    def _give_up(self, many: int) -> None:
+        """The first so many of those that are only transcribed stay so, unless they are answered once more."""
+        for answer in self._early[:many]:
+            answer.untranslated = True
+        self.untranslated += many
+        del self._early[:many]
 
     def _forget(self, answer: Answer) -> None:
         """Nothing more will come of it."""
@@ -398,6 +465,10 @@ class Answers:
     def _taken(self) -> list[Given]:
         out, self._out = self._out, []
         return out
+
+
+def _begin(answer: Answer) -> int:
+    return answer.place[0] if answer.place else 0
 
 
 def _end(answer: Answer) -> int:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import ClassVar, Literal
 
 import anyio
-from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.abc import ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from attrs import define, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
-from pipeline.items import Audio, Mark, MarkKind
+from pipeline.items import Audio, Mark, MarkKind, Text
 from pipeline.stage import Duration, Inbox, Outbox, StageError, between, option
 from stages.languages import checked, checked_or_auto
 from stages.translate.realtime.answer import Given
@@ -148,6 +149,9 @@ class Interpreter:
     _lost: Resume | None = field(init=False, default=None, repr=False)
     """The session that was cut, where the service may still have it."""
     _resumed: int = field(init=False, default=0)
+    _unheard: int = field(init=False, default=0)
+    """Frames of speech that came, and that nobody had taken when the run broke off; `_untold`: final texts."""
+    _untold: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
 
@@ -172,13 +176,18 @@ class Interpreter:
         return f"{status}; the service says: {self._said}" if self._said else status
 
     def losses(self) -> Mapping[str, int]:
-        lost = {"outage longer than the replay window": self._replay.lost}
+        lost = {
+            "outage longer than the replay window": self._replay.lost,
+            "said before it was known into which language to translate, texts": self._answers.untranslated,
+            "speech not handed on when the run broke off": self._unheard,
+            "not handed on when the run broke off, texts": self._untold,
+        }
         if self._ending == "answers were owed at the deadline":
             lost["sound without an answer at the deadline"] = self._waiting.unanswered
         if self._broken_off:
             held = max(self._replay.answered, self._replay.begin)
             lost["sound without an answer when the run broke off"] = self._hearing.sounding(held, self._replay.end)
-        return lost
+        return {why: count for why, count in lost.items() if count}
 
     def counts(self) -> Mapping[str, int]:
         told = {
@@ -187,7 +196,6 @@ class Interpreter:
             "spare sessions used": self._lines.spares_used,
             "utterances": self._answers.utterances,
             "utterances answered in part": self._answers.unfinished,
-            "utterances before there was a target language": self._answers.untranslated,
             "answers given before, passed over": self._answers.repeated,
             "errors from the service": self._errors,
             f"ended: {self._ending}": self._ending is not None,
@@ -203,7 +211,7 @@ class Interpreter:
         try:
             async with anyio.create_task_group() as tasks:
                 handed_on = anyio.Event()
-                tasks.start_soon(_hand_on, given, outbox, handed_on)
+                tasks.start_soon(self._hand_on, given, outbox, handed_on)
                 tasks.start_soon(self._take, inbox)
                 tasks.start_soon(self._send)
                 if self.spare:
@@ -215,7 +223,9 @@ class Interpreter:
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
-            self._broken_off = self._ending is None
+            if self._ending is None:
+                self._broken_off = True
+                self._answers.finish()  # what has begun is answered in part, and stays so
 
     def probe(self) -> None:
         """Without a key nothing is opened. Raises: StageError."""
@@ -225,7 +235,7 @@ class Interpreter:
         try:
             return api_key_or_env(self.api_key)
         except ValueError as wrong:
-            raise StageError(f"translate: {wrong}", code=2) from wrong
+            raise StageError(str(wrong), code=2) from wrong
 
     def _prepare(self, outbox: Outbox) -> None:
         wanted = frozenset(port for port in MODALITIES if outbox.wanted(port))
@@ -234,7 +244,7 @@ class Interpreter:
         try:
             self._configuration(wanted)
         except ValueError as wrong:
-            raise StageError(f"translate: {wrong}", code=2) from wrong
+            raise StageError(str(wrong), code=2) from wrong
 
     def _configuration(self, wanted: frozenset[str]) -> SessionConfig:
         return session_config(
@@ -323,6 +333,10 @@ class Interpreter:
         if line.target != self._target:
             self._aim(self._target, self._replay.sent)
             await line.translate_into(self._target)
+        if line.target and self._answers.can_say_again:
+            self._answers.say_again(self._tail)
+            self._tail = 0
+            line.say_again()
         pcm = self._replay.take(MESSAGE_FRAMES)
         await line.send(pcm or bytes(2 * MESSAGE_FRAMES), self._replay.sent)
         self._tail += 0 if pcm else MESSAGE_FRAMES
@@ -428,12 +442,22 @@ class Interpreter:
             for port in PORTS:
                 await give.send((port, mark))
 
+    async def _hand_on(self, given: MemoryObjectReceiveStream[Given], outbox: Outbox, done: anyio.Event) -> None:
+        """Hand on what is `given`; what is left where the run breaks off is counted."""
+        async with given:
+            try:
+                async for port, item in given:
+                    await outbox.send(item, port)
+            finally:
+                self._count_left(given)
+        done.set()
 
-async def _hand_on(given: ObjectReceiveStream[Given], outbox: Outbox, done: anyio.Event) -> None:
-    async with given:
-        async for port, item in given:
-            await outbox.send(item, port)
-    done.set()
+    def _count_left(self, given: MemoryObjectReceiveStream[Given]) -> None:
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while True:
+                _, item = given.receive_nowait()
+                self._unheard += item.frames if isinstance(item, Audio) else 0
+                self._untold += isinstance(item, Text) and item.final
 
 
 def _shown(said: str) -> str:

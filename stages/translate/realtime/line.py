@@ -181,6 +181,11 @@ class Line:
             self._settled = self._sent.popleft()[1]
         return self._settled
 
+    def say_again(self) -> None:
+        """What is sent from now on lies before what was sent so far."""
+        self._sent.clear()
+        self._settled = 0
+
     # --- as a spare
 
     async def idle(self) -> None:

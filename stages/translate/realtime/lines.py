@@ -75,11 +75,11 @@ class Lines:
         self._ready_at = None
         tries = self.backoff.failures + 1
         if not self.sessions and (interrupted.unreachable or tries >= FIRST_TRIES):
-            raise StageError(f"translate: {reason}", code=69)
+            raise StageError(reason, code=69)
         since_s = anyio.current_time() - (self._well_at or 0)
         if since_s > self.give_up_s:
             raise StageError(
-                f"translate: the service has been out of reach for {since_s:.0f} s and {tries} tries: {reason}",
+                f"the service has been out of reach for {since_s:.0f} s and {tries} tries: {reason}",
                 code=69,
             )
         self.status = f"reconnecting, try {tries}: {reason}"
@@ -89,7 +89,7 @@ class Lines:
         """What to raise when there will be no session."""
         reason = self.shown(str(refused))
         self.status = f"refused: {reason}"
-        return StageError(f"translate: {reason}", refused.exit_code)
+        return StageError(reason, refused.exit_code)
 
     def _boots(self) -> None:
         self.status = "starting: the service boots"

@@ -21,7 +21,7 @@ from stages.translate.realtime.events import ClientMessage, Closed, ErrorEvent, 
 from stages.translate.realtime.protocol import ClientProtocol
 from stages.translate.realtime.transport import Socket, SocketClosed, SocketOptions, open_socket
 
-__all__ = ["Link", "SessionRefused"]
+__all__ = ["Link", "SessionEnded", "SessionRefused"]
 
 _KEY_LENGTH = 8
 
@@ -37,6 +37,14 @@ class SessionRefused(Exception):
         self.code = error.code if error else None
         self.param = error.param if error else None
         self.close_code = closed.code if closed else None
+
+
+class SessionEnded(SocketClosed):
+    """The connection has ended, and the session with it: what was not answered by then never will be."""
+
+    def __init__(self, closed: Closed) -> None:
+        super().__init__(closed.code, closed.reason)
+        self.args = (f"the session has ended: {self}; connect again for another",)
 
 
 def _refusal(error: ErrorEvent | None, closed: Closed | None) -> str:
@@ -97,17 +105,17 @@ class Link:
             await self._socket.close()
 
     async def send(self, message: ClientMessage) -> None:
-        """Raises LocalProtocolError where the session does not take it (now), SocketClosed."""
+        """Raises LocalProtocolError where the session does not take it (now), SessionEnded."""
         socket = self.check_open()
         frame = self.protocol.send(message)
         self.last_sign = anyio.current_time()
         try:
             await socket.send(frame)
         except SocketClosed as closed:
-            raise SocketClosed(closed.code, self._masked(closed.reason)) from None
+            raise SessionEnded(Closed(closed.code, self._masked(closed.reason))) from None
 
     async def wait_until_ready(self, timeout_s: float | None) -> None:
-        """Raises SessionRefused, SocketClosed for a session that was ready once, TimeoutError."""
+        """Raises SessionRefused, SessionEnded for a session that was ready once, TimeoutError."""
         self._check_entered()
         with anyio.move_on_after(timeout_s):
             await self._settled.wait()
@@ -129,10 +137,10 @@ class Link:
         return scope
 
     def check_open(self) -> Socket:
-        """The socket. Raises SocketClosed where the connection has ended, RuntimeError where it never began."""
+        """The socket. Raises SessionEnded where the connection has ended, RuntimeError where it never began."""
         socket = self._check_entered()
         if self.ended is not None:
-            raise SocketClosed(self.ended.code, self.ended.reason)
+            raise SessionEnded(self.ended)
         return socket
 
     def _check_entered(self) -> Socket:

@@ -76,7 +76,7 @@ class Replay:
     def cover(self, answered: int, keep: int | None = None) -> None:
         """Everything before `answered` is answered, for good; hold on to what comes after `keep` all the same."""
         self.answered = max(self.answered, min(answered, self.sent))
-        self._let_go(min(self.answered, self.answered if keep is None else keep))
+        self._let_go(min(self.answered, self.sent, self.answered if keep is None else keep))
 
     def rewind(self) -> None:
         """The session has ended: all that is held has to be sent again."""

@@ -11,7 +11,9 @@
         await session.wait_until_quiet()
 
 The connection is opened on entering the session and closed on leaving it, and only in between do tasks run: one
-reads, the other calls the handlers, so that a slow handler does not stop the reading.
+reads, the other calls the handlers, so that a slow handler does not stop the reading. Where the connection ends
+before, so has the session: a `Closed` event says how, and whoever still sends gets `SessionEnded`. (The stage
+`realtime` goes on by itself, and keeps what was not answered until it is.)
 """
 
 from __future__ import annotations
@@ -261,7 +263,7 @@ class RealtimeSession:
     async def stream_audio(self, source: AsyncIterable[bytes | Audio]) -> None:
         """Send all of `source`, once the service is ready, and close it. Ends early where the session is left.
 
-        Raises: what `wait_until_ready` and `send_audio` raise; SocketClosed as soon as the connection ends.
+        Raises: what `wait_until_ready` and `send_audio` raise; SessionEnded as soon as the connection ends.
         """
         try:
             await self.wait_until_ready()
@@ -280,7 +282,7 @@ class RealtimeSession:
     async def send_audio(self, audio: bytes | Audio) -> None:
         """Send PCM16 little-endian mono at 24 kHz, as bytes or as an item. Half a sample waits for the next call.
 
-        Raises: ValueError for audio of another kind; LocalProtocolError before it is ready; SocketClosed.
+        Raises: ValueError for audio of another kind; LocalProtocolError before it is ready; SessionEnded.
         """
         data = self._half_sample + _pcm(audio)
         whole = len(data) - len(data) % 2
@@ -295,14 +297,14 @@ class RealtimeSession:
 
         A source language ends the detection, or confirms a switch that was asked about; `auto` begins it again.
 
-        Raises: ValueError for an unknown language; LocalProtocolError before it is ready; SocketClosed.
+        Raises: ValueError for an unknown language; LocalProtocolError before it is ready; SessionEnded.
         """
         await self._link.send(language_change(source_language, target_language))
 
     async def ignore_utterance_for_language_detection(self, item_id: str) -> None:
         """Do not count an utterance (an echo, somebody else) towards a change of the source language.
 
-        Raises: LocalProtocolError before it is ready; SocketClosed.
+        Raises: LocalProtocolError before it is ready; SessionEnded.
         """
         await self._link.send(IgnoreForDetection(item_id))
 

@@ -30,7 +30,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 from yaml.tokens import ScalarToken
 
-from pipeline.page import Findings, Page, shown
+from pipeline.loading.page import Findings, Page, shown
 
 __all__ = ["MOST_CHARS", "MOST_DEPTH", "MOST_NODES", "Entry", "Scalar", "Series", "Table", "Yaml"]
 __all__ += ["compose", "compose_flow"]

@@ -14,10 +14,10 @@ from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from attrs import frozen
 
-from pipeline.page import shown
+from pipeline.loading.page import shown
+from pipeline.loading.yaml_nodes import Scalar, Series, Table, Yaml, compose_flow
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Duration, parse_duration
-from pipeline.yaml_nodes import Scalar, Series, Table, Yaml, compose_flow
 
 __all__ = ["Choice", "Form", "Misread", "Plain", "came", "form_of", "or_reference"]
 

@@ -12,8 +12,8 @@ import attrs
 from attrs import frozen
 
 from pipeline.caps import Port
-from pipeline.forms import Form, form_of
-from pipeline.page import SECRET
+from pipeline.loading.forms import Form, form_of
+from pipeline.loading.page import SECRET
 
 __all__ = ["Option", "example", "inputs_of", "options_of", "render"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from pipeline.options import Option, options_of
-from pipeline.page import shown
+from pipeline.loading.options import Option, options_of
+from pipeline.loading.page import shown
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Kinds, StageError
 

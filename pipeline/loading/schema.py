@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.forms import or_reference
-from pipeline.kinds import Kind, look_up
 from pipeline.load import TOP
-from pipeline.options import Option, inputs_of
-from pipeline.params import SETTINGS
-from pipeline.reading import FROM
+from pipeline.loading.forms import or_reference
+from pipeline.loading.kinds import Kind, look_up
+from pipeline.loading.options import Option, inputs_of
+from pipeline.loading.params import SETTINGS
+from pipeline.loading.reading import FROM
 from pipeline.stage import Kinds
 
 __all__ = ["schema"]

@@ -16,12 +16,12 @@ from pathlib import Path
 import attrs
 from attrs import define, field, frozen
 
-from pipeline.forms import Choice, Form, came, form_of
-from pipeline.page import SECRET, Findings, looks_secret, shown
+from pipeline.loading.forms import Choice, Form, came, form_of
+from pipeline.loading.page import SECRET, Findings, looks_secret, shown
+from pipeline.loading.reading import UNREAD, read_table, read_value, say_wrong
+from pipeline.loading.yaml_nodes import Entry, Scalar, Series, Table, Yaml
 from pipeline.problems import Where, did_you_mean, one_of
-from pipeline.reading import UNREAD, read_table, read_value, say_wrong
 from pipeline.stage import Duration
-from pipeline.yaml_nodes import Entry, Scalar, Series, Table, Yaml
 
 __all__ = ["SETTINGS", "TYPES", "Filled", "Param", "Params", "references"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
-from pipeline.forms import Choice, Form, Misread, Plain, came
+from pipeline.loading.forms import Choice, Form, Misread, Plain, came
+from pipeline.loading.page import SECRET, Findings, shown
+from pipeline.loading.yaml_nodes import Entry, Scalar, Series, Table, Yaml, compose_flow
 from pipeline.node import Buffer, Read, parse_buffer
-from pipeline.page import SECRET, Findings, shown
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import Overflow
-from pipeline.yaml_nodes import Entry, Scalar, Series, Table, Yaml, compose_flow
 
 __all__ = ["FROM", "UNREAD", "read_from", "read_table", "read_value", "say_unknown", "say_wrong"]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from attrs import define, field
 
-from pipeline.forms import came
-from pipeline.kinds import Kind, NoKind
+from pipeline.loading.forms import came
+from pipeline.loading.kinds import Kind, NoKind
+from pipeline.loading.options import Option
+from pipeline.loading.page import SECRET, Findings, shown
+from pipeline.loading.params import Filled, Params, references
+from pipeline.loading.reading import UNREAD, read_from, read_value, say_unknown, say_wrong
+from pipeline.loading.yaml_nodes import Entry, Scalar, Table, Yaml
 from pipeline.node import Node, Read
-from pipeline.options import Option
-from pipeline.page import SECRET, Findings, shown
-from pipeline.params import Filled, Params, references
 from pipeline.problems import did_you_mean, one_of
-from pipeline.reading import UNREAD, read_from, read_value, say_unknown, say_wrong
 from pipeline.stage import Kinds, Stage, StageError
-from pipeline.yaml_nodes import Entry, Scalar, Table, Yaml
 
 __all__ = ["Build"]
 
