@@ -39,7 +39,7 @@ class Asr:
 
     With `partials_s` it guesses while somebody speaks, and with `sentences` a sentence is settled as soon as two
     guesses agree on its end and something comes behind it: its text is final, and only what comes behind is
-    guessed on. So of speech without pauses nothing waits for the end.
+    guessed on.
     """
 
     language: str = option(
@@ -66,9 +66,9 @@ class Asr:
     )
     limiter: anyio.CapacityLimiter | None = field(default=None, repr=False)
     """What its work in threads waits for; None: one of its own. Graphs that run at once may share one."""
-
     when_settled: Callable[[int], None] = field(default=lambda _position: None, repr=False)
     """Called with the position up to which everything is settled, while somebody still speaks."""
+
     _status: str = field(init=False, default="")
     _utterance: int = field(init=False, default=0)
     _counts: dict[str, int] = field(init=False, factory=dict)
