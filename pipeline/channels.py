@@ -20,11 +20,12 @@ import anyio
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
+from pipeline.bell import Bell
 from pipeline.items import Audio, Item, Mark, MarkKind, Text
 from pipeline.ledger import Tally
 from pipeline.node import Edge
 
-__all__ = ["EVERY", "Bell", "Channel", "Inlet", "ReaderGone"]
+__all__ = ["EVERY", "Channel", "Inlet", "ReaderGone"]
 
 EVERY = 32
 """Items handled without waiting before a checkpoint lets neighbours run and a cancellation be seen."""
@@ -32,34 +33,6 @@ EVERY = 32
 
 class ReaderGone(Exception):
     """Nobody reads any more what this stage gives."""
-
-
-class Bell:
-    """Wakes the one task that waits for it."""
-
-    __slots__ = ("_event",)
-
-    def __init__(self) -> None:
-        self._event: anyio.Event | None = None
-
-    def ring(self) -> None:
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        """Wait for the next ring. The caller has just seen that it must: nothing may be awaited in between."""
-        event = self._event = anyio.Event()
-        try:
-            await event.wait()
-        finally:
-            if self._event is event:  # cancelled: nobody waits any more
-                self._event = None
-
-    @property
-    def waited_for(self) -> bool:
-        """Whether a task waits for it now."""
-        return self._event is not None
 
 
 @define

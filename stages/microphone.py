@@ -15,9 +15,10 @@ from pipeline.items import Audio, Item
 from pipeline.stage import Inbox, Outbox, between, option
 from stages.chunk import block_frames
 from stages.devices.again import Policy, used
+from stages.devices.device import Device
 from stages.devices.listening import Listening
-from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
-from stages.devices.portaudio import Device, check, find
+from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost, SteppedAside
+from stages.devices.portaudio import check, find, step_aside
 from stages.devices.retry import Retry
 from stages.devices.track import Track
 
@@ -29,16 +30,17 @@ class Microphone:
     """Give what a microphone hears, as PCM16, at its own rate or another that it offers.
 
     Positions count from the moment it is opened. What is lost leaves a `GAP` in its place and is counted: an
-    overrun where nobody takes the sound for two seconds, and the time in which the device was away. While `paused`
-    nothing that is said enters the process: a `FLUSH` ends the utterance that went before, positions go on with
-    the time, and nothing counts as lost.
+    overrun where nobody takes the sound for two seconds, or inside the device, as far as its clock tells how long
+    that was; and the time in which the device was away. While `paused` nothing that is said enters the process: a
+    `FLUSH` ends the utterance that went before, positions go on with the time, and nothing counts as lost.
 
     Raises: StageError where there is no such device, it will not open, or is lost and `when_lost` says fail.
     """
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, "
+        "which a sound server may change meanwhile: PulseAudio takes the sound along",
     )
     rate: int | None = option(
         None, help="sample rate in Hz; null for the device's own", check=between(1000, 384_000, "Hz")
@@ -116,7 +118,7 @@ class Microphone:
         return {
             "frames not heard while paused": unheard,
             "times the device was lost": self._tally.times_lost,
-            "overruns inside the device, of unknown length": tally.overflows,
+            "overruns inside the device": tally.overflows,
         }
 
     # --- work
@@ -130,56 +132,53 @@ class Microphone:
         self._rate = self.rate or device.rate_hz
         self._track = track = Track(self._rate)
         hear = partial(self._hear, track, outbox)
-        await used(device, hear, self._found, self._retry, word="microphone", when_lost=self.when_lost)
+        await used(device, hear, self.device, "input", self._retry, when_lost=self.when_lost)
 
     def _found(self) -> Device:
         """The device, if it takes the rate. Blocks."""
         device = find(self.device, "input")
-        check(device, "input", self.rate or self._rate or device.rate_hz, self.channels)
+        check(device, "input", self.rate or device.rate_hz, self.channels)
         return device
 
     async def _hear(self, track: Track, outbox: Outbox, device: Device) -> None:
-        """Open the device, and send on what it gives. Raises: DeviceLost."""
-        frames = block_frames(self.block_ms, self._rate)
+        """Open the device, and send on what it gives. Raises: DeviceLost, SteppedAside."""
         self._ear = ear = Listening.of(self._rate, self.channels, closed=self._paused)
+        ready: deque[Item] = deque()
         try:
             async with ear.on(device, self.latency_ms / 1000):
                 track.open(ear.timing, closed=self._paused)
-                await self._follow(ear, device, track, frames, outbox)
+                try:
+                    await self._send_on(ear, track, ready, outbox)
+                except DeviceLost as lost:  # told before it is closed, which may take its time
+                    self._tally.times_lost += 1
+                    if self.when_lost == "reopen":
+                        self._retry.begin(f"microphone {device.name!r}", str(lost))
+                    raise
         finally:
-            self._ear = None
-            self._tally = self._tally.with_ear(ear)
-
-    async def _follow(self, ear: Listening, device: Device, track: Track, frames: int, outbox: Outbox) -> None:
-        """Send on what `ear` hears, and behind all of it a `FLUSH`. Raises: DeviceLost."""
-        try:
-            await self._send_on(ear, track, frames, outbox)
-        except DeviceLost as lost:
-            self._tally.times_lost += 1
-            if self.when_lost == "reopen":
-                self._retry.begin(f"microphone {device.name!r}", str(lost))
-            raise
-        finally:
-            await _send(deque(track.lose(ear.intake.position, ear.intake.missing)), outbox)
-
-    async def _send_on(self, ear: Listening, track: Track, frames: int, outbox: Outbox) -> None:
-        ready: deque[Item] = deque()
-        try:
-            while True:
-                for piece in await ear.pieces(frames):
-                    self._retry.end()
-                    ready.extend(track.items(piece))
-                if ear.silent:
-                    ready.extend(track.flush())
-                await _send(ready, outbox)
-        finally:
-            # Stopped, what was captured before is sent: the runner delivers what is handed over while cancelled.
+            # The device is closed, and gives no more: this is all. It is sent also where the run is stopped: the
+            # runner delivers what is handed over while cancelled.
             for piece in ear.rest():
                 ready.extend(track.items(piece))
+            ready.extend(track.lose(ear.intake.position, ear.intake.missing))
             try:
                 await _send(ready, outbox)
             finally:
+                self._ear = None
                 self._tally.lost += sum(item.frames for item in ready if isinstance(item, Audio))
+                self._tally = self._tally.with_ear(ear)
+
+    async def _send_on(self, ear: Listening, track: Track, ready: deque[Item], outbox: Outbox) -> None:
+        """Send on what `ear` hears; `ready` keeps what could not be sent. Raises: DeviceLost, SteppedAside."""
+        frames = block_frames(self.block_ms, self._rate)
+        while True:
+            if step_aside():
+                raise SteppedAside
+            for piece in await ear.pieces(frames):
+                self._retry.end()
+                ready.extend(track.items(piece))
+            if ear.silent:
+                ready.extend(track.flush())
+            await _send(ready, outbox)
 
 
 async def _send(ready: deque[Item], outbox: Outbox) -> None:

@@ -16,6 +16,10 @@ __all__ = ["Played"]
 
 KEPT_S = 60
 AUDIBLE = 1e-6
+_BEFORE_S = 3
+"""How much earlier than a question the next one may be; who asks now and then looks back two seconds."""
+_MARGIN_S = 0.1
+"""A frame looks at 20 ms, and times waver."""
 _JITTER_S = 0.05
 """What a device tells of its latency wavers; more than this is a jump."""
 
@@ -24,7 +28,9 @@ _JITTER_S = 0.05
 class Played:
     """What was played of late: its energy in frames of 10 ms with the times at which it sounded, for a minute.
 
-    `note` may be called from a device's thread: it copies, and no more. All else is asked from the event loop.
+    `note` may be called from a device's thread: it copies, and no more. All else is asked from the event loop. Who
+    asks does the work, for the stretch that is asked about: what was played three seconds before it, and was in no
+    question yet, is forgotten, so that a question after a minute costs no more than one after a moment.
     """
 
     _notes: deque[tuple[Samples, int, float]] = field(init=False, factory=deque, repr=False)
@@ -49,7 +55,7 @@ class Played:
 
     def energies(self, begin: float, frames: int) -> Energies:
         """So many frames of 10 ms from the loop's time `begin` on; zero for silence, and what is forgotten."""
-        self._take()
+        self._take(begin - _BEFORE_S, begin + frames / HOPS_PER_S + _MARGIN_S)
         out = np.zeros((frames, BANDS), np.float32)
         if self._end is not None:
             first = round(begin * HOPS_PER_S)
@@ -62,10 +68,10 @@ class Played:
         """In which of these frames there was anything that a person would hear: more than -60 dB of full scale."""
         return np.asarray(self.energies(begin, frames).sum(axis=1) > AUDIBLE)
 
-    def _take(self) -> None:
-        while self._notes:
+    def _take(self, begin: float, end: float) -> None:
+        while self._notes and self._notes[0][2] < end:
             samples, rate, at = self._notes.popleft()
-            if len(samples):
+            if len(samples) and at + len(samples) / rate > begin:
                 self._fold(samples, rate, at)
 
     def _fold(self, samples: Samples, rate: int, at: float) -> None:

@@ -10,13 +10,15 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
+from pipeline.bell import Bell
 from pipeline.caps import AUDIO, Caps, Port
 from pipeline.items import Audio, Item, Samples
 from pipeline.stage import Duration, Inbox, Outbox, between, option
 from stages.devices.again import Policy, used
-from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost
+from stages.devices.device import Device
+from stages.devices.opened import OUTPUT_LATENCY_MS, DeviceLost, SteppedAside
 from stages.devices.playing import Playing, playing
-from stages.devices.portaudio import Device, find, takes
+from stages.devices.portaudio import find, step_aside, takes
 from stages.devices.retry import Retry
 from stages.devices.speech import Speech
 from stages.played import Played
@@ -43,7 +45,8 @@ class Speaker:
 
     device: int | str | None = option(
         None,
-        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default",
+        help="its number or a part of its name, as `dragoman devices` tells them; null for the system's default, "
+        "which a sound server may change meanwhile: PulseAudio takes the sound along",
     )
     volume_db: float = option(0.0, help="how much louder or softer to play", check=between(-60, 20, "dB"))
     latency_ms: float = option(
@@ -65,7 +68,8 @@ class Speaker:
     _speech: Speech | None = field(init=False, default=None)
     _came_hz: int = field(init=False, default=0)
     """The rate at which sound comes; the device may have another."""
-    _room: _Bell = field(init=False, factory=lambda: _Bell())
+    _room: Bell = field(init=False, factory=Bell)
+    """Rings when some of what waits has been played."""
     _retry: Retry = field(init=False, factory=Retry)
     _starved: int = field(init=False, default=0)
     _underflows: int = field(init=False, default=0)
@@ -129,11 +133,11 @@ class Speaker:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._take, first, items, speech)
                 play = partial(self._play_on, speech)
-                await used(device, play, self._found, self._retry, word="speaker", when_lost=self.when_lost)
+                await used(device, play, self.device, "output", self._retry, when_lost=self.when_lost)
         except ExceptionGroup as faults:
             raise faults.exceptions[0] from None
         finally:
-            self._cut_off = speech.unplayed
+            self._cut_off += speech.unplayed
 
     def _speech_for(self, device: Device, first: Audio) -> Speech:
         """At the rate that comes where the device takes it, else at the device's own. Blocks."""
@@ -177,9 +181,13 @@ class Speaker:
             finally:
                 self._starved += mouth.starved
                 self._underflows += mouth.underflows
+                self._cut_off += mouth.cut_off
 
     async def _pump(self, mouth: Playing, speech: Speech) -> None:
         while not speech.playout.drained:
+            if step_aside():
+                await mouth.play_out()
+                raise SteppedAside
             now = anyio.current_time()
             speech.fill(mouth.room, now)
             self._room.ring()
@@ -213,19 +221,3 @@ async def _first_sound(items: AsyncIterator[Item]) -> Audio | None:
         if isinstance(item, Audio) and item.frames:
             return item
     return None
-
-
-@define
-class _Bell:
-    """Wakes who waits for room."""
-
-    _event: anyio.Event | None = field(init=False, default=None)
-
-    def ring(self) -> None:
-        if self._event is not None:
-            self._event.set()
-            self._event = None
-
-    async def wait(self) -> None:
-        event = self._event = anyio.Event()
-        await event.wait()

@@ -33,7 +33,11 @@ class Speech:
 
     @property
     def end_ms(self) -> int:
-        return (self.start + len(self.samples)) * 1000 // self.rate
+        return self.end * 1000 // self.rate
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.samples)
 
     @property
     def floats(self) -> NDArray[np.float32]:
@@ -77,6 +81,11 @@ class Utterances:
         """What has come of the utterance that is going on."""
         samples = np.concatenate([block.samples[:, 0] for block in self._blocks])
         return Speech(samples, self._blocks[0].start, self._blocks[0].rate)
+
+    def let_go(self, position: int) -> None:
+        """Forget what comes before `position`, within the utterance that is going on."""
+        rest = self.so_far()
+        self._blocks = [Audio(rest.samples[position - rest.start :, None], position, rest.rate)]
 
     def flush(self) -> Iterator[Speech]:
         """What is left, where the stream ends or has a hole."""

@@ -100,6 +100,12 @@ class Vad:
         """Whether an utterance is going on, in what it was fed so far."""
         return self._state is _State.SPEAKING
 
+    def begin_anew(self, position: int) -> None:
+        """Count how long the utterance has been going on from `position`: what was said before it is settled."""
+        if self._state is _State.SPEAKING and self._speech_start < position < self._position:
+            self._energy *= (self._position - position) / (self._position - self._speech_start)
+            self._speech_start = position
+
     def counts(self) -> Mapping[str, int]:
         return {
             "utterances": self._utterances,

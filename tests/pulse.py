@@ -38,6 +38,10 @@ pcm.room_speaker {{ type pulse server "{server}" device {speaker} }}
 pcm.!default {{ type asym capture.pcm room_mic playback.pcm room_speaker }}
 ctl.!default {{ type pulse server "{server}" }}
 """
+ONE_MORE = """
+pcm.{sink} {{ type pulse server "{server}" device {sink} }}
+pcm.{sink}_monitor {{ type pulse server "{server}" device {sink}.monitor }}
+"""
 
 
 def needs_devices() -> None:
@@ -164,13 +168,15 @@ class Pulse:
 def pulse(home: Path, *sinks: str) -> Iterator[Pulse]:
     """A PulseAudio with these sinks, which the machine's own sound knows nothing of.
 
-    With one sink alone, what is unplugged is gone; with two, PulseAudio moves who used it to the other.
+    With one sink alone, what is unplugged is gone; with two, PulseAudio moves who used it to the other. A sink of
+    another name than `MIC` and `SPEAKER` is a device of that name, and what sounds in it is one with `_monitor`.
     """
     needs_devices()
     home.chmod(0o700)
     socket, alsa = home / "native", home / "asound.conf"
     server = f"unix:{socket}"
-    alsa.write_text(ALSA.format(server=server, mic=MIC, speaker=SPEAKER))
+    more = [ONE_MORE.format(server=server, sink=sink) for sink in sinks if sink not in (MIC, SPEAKER)]
+    alsa.write_text("".join([ALSA.format(server=server, mic=MIC, speaker=SPEAKER), *more]))
     env = {
         **os.environ,
         "HOME": str(home),

@@ -116,6 +116,46 @@ async def test_while_somebody_speaks_it_guesses_as_much_as_was_said(monkeypatch:
     assert [seconds for seconds, *_ in fake.asked] == [1.0, 2.0, 3.0, 3.5, 0.5]
 
 
+def spoken_without_a_pause() -> list[Item]:
+    """Four seconds from 1 s on, of which a moment at 2.91 s is quiet."""
+    samples = noise(4 * RATE, RATE).samples.copy()
+    samples[int(1.86 * RATE) : int(1.96 * RATE)] //= 100
+    start = Mark(MarkKind.UTTERANCE_START, RATE, RATE)
+    end = Mark(MarkKind.UTTERANCE_END, 5 * RATE, RATE)
+    return [start, *split([Audio(samples, RATE, RATE)], range(0, 5 * RATE, RATE)), end]
+
+
+@pytest.mark.anyio
+async def test_a_sentence_is_settled_while_somebody_still_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [heard(("We are.", 0.0, 1.0)), heard(("We are here.", 0.0, 2.0))]
+    answers += [heard(("We are here.", 0.0, 2.0), ("You", 2.0, 3.0))]
+    answers += [heard(("We are here.", 0.0, 2.0), ("You are", 2.0, 4.0))]
+    answers += [heard(("You are there.", 0.0, 3.1))]
+    monkeypatch.setattr("stages.asr.anyio.current_time", lambda: 0.0)
+    places = list[int]()
+    asr = Asr(language="en", partials_s=1.0, when_settled=places.append)
+    out, fake = await recognise(monkeypatch, asr, answers, spoken_without_a_pause())
+    place = int(2.91 * RATE)
+    assert out[4:] == [
+        Text("We are here.", 1000, 2910, "en-us", 1),
+        Text("You are", 2910, 5000, "en-us", 2, final=False),
+        Text("You are there.", 2910, 5000, "en-us", 2),
+        Mark(MarkKind.UTTERANCE_END, 5 * RATE, RATE),
+    ]
+    assert [seconds for seconds, *_ in fake.asked] == [1.0, 2.0, 3.0, 4.0, pytest.approx(2.09)]
+    assert places == [place]
+    assert asr.counts() == {"utterances": 1, "sentences settled while somebody still spoke": 1}
+
+
+@pytest.mark.anyio
+async def test_one_text_an_utterance_is_none_before_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [heard(("One.", 0.0, 1.0), ("Two", 1.0, 2.0))] * 5
+    monkeypatch.setattr("stages.asr.anyio.current_time", lambda: 0.0)
+    asr = Asr(language="en", partials_s=1.0, sentences=False)
+    out, _ = await recognise(monkeypatch, asr, answers, spoken_without_a_pause())
+    assert [item.final for item in out if isinstance(item, Text)] == [False] * 4 + [True]
+
+
 class Busy:
     """A limiter of which others take all there is, but for what cannot wait."""
 

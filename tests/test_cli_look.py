@@ -248,6 +248,7 @@ def test_doctor_says_what_is_missing_for_what_is_wanted(
     monkeypatch: pytest.MonkeyPatch, wanted: str, extras: list[str]
 ) -> None:
     monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")])
+    monkeypatch.setattr(doctor, "_sound_devices", tuple)
     result = invoke("doctor", wanted)
     assert result.exit_code == 1
     assert re.findall(r"^  missing +(\w+) ", result.stdout, re.MULTILINE) == extras
@@ -257,6 +258,7 @@ def test_doctor_says_what_is_missing_for_what_is_wanted(
 
 def test_doctor_lets_optional_things_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "missing_of", lambda extra: [("it", "1.0")] * (extra == "media"))
+    monkeypatch.setattr(doctor, "_sound_devices", tuple)
     result = invoke("doctor")
     assert result.exit_code == 0
     assert re.search(r"^  optional +media ", result.stdout, re.MULTILINE)

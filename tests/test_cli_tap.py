@@ -259,7 +259,7 @@ def test_a_folder_that_cannot_be_used_is_a_warning_and_no_failed_run(tmp_path: P
 def test_a_tapped_run_writes_the_same_file(tmp_path: Path, backend: str) -> None:
     """Byte for byte, with three taps of which one stands still, and one comes and goes."""
     graph = (
-        "name: sunday\nstages:\n  talk: {{use: tone, duration: 3s, rate: 8000, realtime: {0}}}\n"
+        "name: sunday\nstages:\n  talk: {{use: tone, duration: 6s, rate: 8000, realtime: {0}}}\n"
         "  loud: {{use: gain, from: talk, db: -6}}\n  out: {{use: wav, from: loud, path: {1}.wav}}\n"
     )
     (tmp_path / "plain.yaml").write_text(graph.format("false", "plain"))
@@ -268,11 +268,13 @@ def test_a_tapped_run_writes_the_same_file(tmp_path: Path, backend: str) -> None
     with live(tmp_path, "--backend", backend, graph=graph.format("true", "tapped")) as run:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": environment(), "text": True}
         with subprocess.Popen(tap, **pipes) as stalled, subprocess.Popen(tap, **pipes) as reader:  # type: ignore[call-overload]
-            assert stalled.stdout.readline()
-            stalled.send_signal(signal.SIGSTOP)
-            assert finished(["tap", "talk", "--count", "1"], tmp_path).returncode == 0
-            frames = sum(json.loads(line)["frames"] for line in reader.stdout)
-            assert run.wait(30) == 0
-            stalled.kill()
-    assert 0 < frames <= 24_000
+            try:
+                assert stalled.stdout.readline()
+                stalled.send_signal(signal.SIGSTOP)
+                assert finished(["tap", "talk", "--count", "1"], tmp_path).returncode == 0
+                frames = sum(json.loads(line)["frames"] for line in reader.stdout)
+                assert run.wait(30) == 0
+            finally:
+                stalled.kill()
+    assert 0 < frames <= 48_000
     assert (tmp_path / "tapped.wav").read_bytes() == (tmp_path / "plain.wav").read_bytes()

@@ -227,6 +227,39 @@ async def test_resumed_it_hears_nothing_that_was_captured_before() -> None:
     assert heard.unheard == heard.start - 2000
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("waver_s", [0.0, 0.01])
+async def test_what_the_device_itself_lost_is_a_hole_as_long_as_its_clock_says(waver_s: float) -> None:
+    ear = Listening.of(RATE, 1)
+    for number in range(50):
+        gone = 0.3 if number >= 30 else 0.0
+        stamp = 7.0 + number * 0.02 + gone + (number % 2) * waver_s
+        ear.hear(counting(number * 20, 20), 0.0, number == 30, stamp)
+    before, after = ear.rest()
+    assert (before.start, before.end, before.lost) == (0, 600, 0)
+    assert (after.start, after.lost, len(after.samples)) == (900, 300, 400)
+    assert (ear.overflows, ear.intake.lost) == (1, 300)
+    assert ear.timing.time_of(after.start) is not None
+
+
+@pytest.mark.anyio
+async def test_a_device_without_a_clock_runs_over_for_nobody_knows_how_long() -> None:
+    ear = Listening.of(RATE, 1)
+    for number in range(3):
+        ear.hear(counting(number * 20, 20), 0.0, True)
+    (piece,) = ear.rest()
+    assert (ear.overflows, ear.intake.lost, len(piece.samples)) == (3, 0, 60)
+
+
+@pytest.mark.anyio
+async def test_what_the_device_loses_in_a_pause_was_not_heard_by_intention() -> None:
+    ear = Listening.of(RATE, 1)
+    ear.hear(counting(0, 20), 0.0, False, 5.0)
+    ear.heed(True)
+    ear.hear(counting(20, 20), 0.0, True, 5.1)
+    assert (ear.intake.lost, ear.intake.unheard) == (0, 100)
+
+
 # --- times
 
 

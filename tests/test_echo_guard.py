@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.items import Audio
 from pipeline.stage import Stage, StageError
 from pipeline.testing import check_transform
+from stages.echo.gate import Gate
 from stages.echo_guard import EchoGuard
 from stages.microphone import Microphone
 from stages.played import Played
@@ -221,3 +222,14 @@ def test_who_is_not_there_is_told(options: dict[str, str], message: str) -> None
 def test_without_any_microphone_it_says_so() -> None:
     with pytest.raises(StageError, match=r"which microphone\? there is none in this graph"):
         EchoGuard(speaker="speaker").meet(stages(speaker=FakeSpeaker()))
+
+
+def test_what_was_heard_long_before_we_spoke_is_still_known_when_a_text_asks() -> None:
+    gate = Gate(Played())
+    step = RATE // 10
+    for number in range(100):
+        at = number / 10
+        if number >= 80:
+            gate.played.note(pcm(noise(step, -20)), RATE, at)
+        list(gate.feed(Audio(pcm(noise(step, -20)), number * step, RATE), at))
+    assert (gate.heard.energies(0.1, 900).sum(axis=1) > 0).all()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each module may import those before it, and no others of `pipeline`, whichever room it lies in. The ends of the
 # product, the command line, the server and the control socket, may import everything; nothing below imports them.
 LAYERS = (
-    "items caps problems",
+    "items caps problems bell",
     "stage page",
     "node testing yaml_nodes ledger",
     "check forms",
@@ -27,7 +27,7 @@ LAYERS = (
 )
 ENDS = ("cli", "serve", "control", "__main__")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names.split()}
-FOR_STAGES = {"items", "caps", "stage"}
+FOR_STAGES = {"items", "caps", "stage", "bell"}
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -20,12 +20,9 @@ import pytest
 import soundfile
 from attrs import define, field
 
-from pipeline.items import Audio, Item, Samples
+from pipeline.items import Audio, Item, Mark, MarkKind, Samples
 from pipeline.stage import StageError
-from stages.devices.intake import Piece
-from stages.devices.portaudio import Device
-from stages.devices.timing import Timing
-from stages.devices.track import Track
+from stages.devices.device import Device
 from stages.microphone import Microphone
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse
@@ -250,26 +247,21 @@ def test_a_microphone_that_goes_ends_the_run_in_one_line(tmp_path: Path) -> None
 
 
 @define
-class Ear:
-    """A microphone that has given two pieces, and has two more when it is stopped."""
+class Working:
+    """The stream of a device that works."""
 
-    given: bool = False
-    silent: bool = False
-
-    async def pieces(self, frames: int) -> list[Piece]:
-        if self.given:
-            await anyio.sleep_forever()
-        self.given = True
-        return [Piece(np.zeros((10, 1), np.int16), 0), Piece(np.zeros((10, 1), np.int16), 15, lost=5)]
-
-    def rest(self) -> list[Piece]:
-        return [Piece(np.zeros((7, 1), np.int16), 25), Piece(np.zeros((8, 1), np.int16), 40, lost=8)]
+    active: bool = True
+    latency_s: float = 0.1
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("room_for", range(9))
-async def test_stopped_at_any_moment_every_frame_is_sent_or_counted(room_for: int) -> None:
+@pytest.mark.parametrize("room_for", range(5))
+async def test_stopped_at_any_moment_every_frame_is_sent_or_counted(
+    monkeypatch: pytest.MonkeyPatch, room_for: int
+) -> None:
+    """Also those that come while the device is being closed."""
     sent: list[Item] = []
+    under_way = anyio.Event()
 
     @define
     class Full:
@@ -277,22 +269,33 @@ async def test_stopped_at_any_moment_every_frame_is_sent_or_counted(room_for: in
 
         async def send(self, item: Item, port: str | None = None) -> None:
             sent.append(item)
+            if len(sent) == min(2, room_for + 1):
+                under_way.set()
             if len(sent) > room_for:
                 await anyio.sleep_forever()
 
-    microphone, track, ear = Microphone(), Track(1000), Ear()
-    timing = Timing(1000)
-    timing.note(0, 0.0)
-    track.open(timing)
+    @asynccontextmanager
+    async def opened(device: Device, *settings: Any) -> AsyncIterator[Any]:
+        hear = settings[-1]
+        hear(np.zeros((120, 1), np.int16), 0.0, False)
+        try:
+            yield Working()
+        finally:
+            hear(np.zeros((30, 1), np.int16), 0.0, False)
+            hear(np.zeros((7, 1), np.int16), 0.0, False)
+
+    monkeypatch.setattr("stages.devices.listening.opened", opened)
+    monkeypatch.setattr(Microphone, "_found", lambda self: Device(0, "x", "y", 1, 0, 1000))
+    microphone = Microphone(block_ms=50)
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(microphone._send_on, ear, track, 10, Full())
-            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(microphone.run, FakeInbox([]), Full())
+            await under_way.wait()
             scope.cancel()
     frames = sum(item.frames for item in sent if isinstance(item, Audio))
-    assert frames + microphone.losses().get("overrun", 0) == 35
-    if room_for >= 6:
-        assert frames == 35
+    assert frames + microphone.losses().get("overrun", 0) == 157
+    assert (frames == 157) == (room_for >= 1)
+    assert (sent[-1] == Mark(MarkKind.FLUSH, 157, 1000)) == (room_for >= 3)
 
 
 def test_what_it_gives_is_told_honestly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -117,6 +118,18 @@ def test_a_minute_of_speech_without_a_pause_is_recognised_whole(speech: Path) ->
     texts, _ = anyio.run(lambda: transcribe([Audio(whole, 0, 16000)], language="en-us"))
     assert error_rate(" ".join(text for _, _, text in spoken), joined(texts)) <= 0.12
     assert texts[-1].end_ms > 54000
+
+
+def test_sentences_are_settled_while_somebody_still_speaks(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost at the places where the sound is cut, and nothing is said twice."""
+    monkeypatch.setattr("stages.asr.anyio.current_time", lambda: 0.0)  # so that no guess takes time
+    name = "en_asterisk_demo-congrats.flac"
+    texts, asr = anyio.run(lambda: transcribe(blocks(speech / name, 16000), language="en-us", partials_s=1.0))
+    assert asr.counts()["sentences settled while somebody still spoke"] >= 2
+    finals = [text for text in texts if text.final]
+    assert [text.utterance for text in finals] == list(range(1, len(finals) + 1))
+    assert all(one.end_ms <= other.start_ms for one, other in itertools.pairwise(finals))
+    assert error_rate(manifest(speech)[name]["transcript"], joined(finals)) <= 0.06
 
 
 def _trimmed(sound: np.ndarray[Any, np.dtype[np.int16]]) -> np.ndarray[Any, np.dtype[np.int16]]:

@@ -73,6 +73,18 @@ def test_only_the_last_minute_is_kept() -> None:
     assert all(loud(played, 145, 199))
 
 
+def test_a_question_after_a_minute_costs_no_more_than_one_after_a_moment() -> None:
+    """What lies before it, and in no question yet, is left out; what lies behind it waits for its own."""
+    played, now = Played(), 60.0
+    for number in range(6000):
+        played.note(tone(0.01, 8000), 8000, number / 100)
+    assert all(loud(played, now - 32, now - 31))
+    assert 2890 <= len(played._notes) <= 3100
+    assert all(loud(played, now - 33, now - 32)), "who asks looks back"
+    assert not any(loud(played, 0, now - 36))
+    assert all(loud(played, now - 31, now - 1)), "a guard that is late asks for one stretch after the other"
+
+
 def test_what_is_noted_may_be_overwritten_by_who_noted_it() -> None:
     played, buffer = Played(), tone(0.1)
     played.note(buffer, 24000, 0.0)

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.stage import StageError
 from stages.devices import portaudio
-from stages.devices.portaudio import Device, choose
+from stages.devices.device import Device, choose, lasting
 from tests.pulse import needs_devices
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +86,20 @@ def test_the_remedy_for_a_missing_library(monkeypatch: pytest.MonkeyPatch, platf
     assert portaudio._remedy() == remedy
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found", "then"),
+    [
+        (None, 3, None),
+        ("jabra", 1, "jabra"),
+        (1, 1, "USB Audio: Jabra"),
+        ("1", 1, "USB Audio: Jabra"),
+        (3, 3, "default"),
+    ],
+)
+def test_a_device_that_was_lost_is_not_looked_for_by_its_number(wanted: Any, found: int, then: Any) -> None:
+    assert lasting(wanted, LISTED[found]) == then
+
+
 class Refused(Exception):
     """As PortAudio's, with its number and what the host told."""
 
@@ -105,8 +120,8 @@ def test_what_a_device_refuses_is_told_in_words(refused: Refused, told: str) -> 
 def test_what_the_libraries_tell_of_themselves_is_left_out_and_nothing_else() -> None:
     code = """
 import os
-from stages.devices.portaudio import _without_chatter
-with _without_chatter():
+from stages.devices.chatter import without_chatter
+with without_chatter():
     os.write(2, b"ALSA lib pcm.c: unknown PCM\\nsomebody else\\n\\nExpression 'r' failed in 'pa.c', line: 3\\n")
 os.write(2, b"afterwards\\n")
 """
@@ -126,8 +141,10 @@ def look():
         seen.add(os.readlink("/proc/self/fd/2"))
 looking = threading.Thread(target=look)
 looking.start()
-for _ in range(5):
+for _ in range(200):
     devices()
+    if len(seen) > 1:  # it was looked at meanwhile
+        break
 looked.set()
 looking.join()
 print(len(seen) > 1, os.devnull in seen)
@@ -137,9 +154,7 @@ print(len(seen) > 1, os.devnull in seen)
 
 
 def test_looking_for_devices_needs_no_standard_error() -> None:
-    code = (
-        "import os; os.close(2)\nfrom stages.devices.portaudio import _without_chatter as w\nwith w(): print('ok')"
-    )
+    code = "import os; os.close(2)\nfrom stages.devices.chatter import without_chatter as w\nwith w(): print('ok')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, env=dict(os.environ)
     )

@@ -13,8 +13,8 @@ from anyio import from_thread
 from attrs import define
 
 from pipeline.stage import StageError
+from stages.devices.device import Device
 from stages.devices.intake import Piece
-from stages.devices.portaudio import Device
 from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.events import AudioDelta, AudioDone
 from tests.pulse import MIC, RATE, SPEAKER, Pulse, wait_until

@@ -22,11 +22,13 @@ from pipeline.serve.room.tongues import Key, Kind, tongues_of
 from pipeline.serve.room.translation import Translation
 from pipeline.serve.service import Service
 from pipeline.stage import Inbox, Outbox, StageError
+from stages.asr import Asr
 from stages.room.board import Board, original, translated
 from stages.room.listener import Listener
 from stages.room.order import Order, voice
 from stages.room.room import Room
 from stages.room.wire import Preparation, Wish
+from stages.vad import Vad
 from tests.fakes import FakeInbox, FakeOutbox
 from tests.serve_server import Engine
 from tests.simulated import in_simulated_time
@@ -62,6 +64,15 @@ def test_what_a_language_is_made_from(source: str, target: str, made: Mapping[st
         assert caps == (TEXT if language else AudioCaps(16000, 1))
         found[str(key)] = language or "sound"
     assert found == made
+
+
+def test_what_a_room_has_settled_counts_no_more_for_its_vad() -> None:
+    graph = Graph("x")
+    assert tongues_of(Local()).hear(graph, "en-us") == ("asr", "vad")
+    vad, asr = graph.nodes["vad"].stage, graph.nodes["asr"].stage
+    assert isinstance(vad, Vad)
+    assert isinstance(asr, Asr)
+    assert (asr.sentences, asr.partials_s, asr.when_settled) == (True, 1.0, vad.begin_anew)
 
 
 def test_other_engines_hear_for_themselves() -> None:

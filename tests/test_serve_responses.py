@@ -60,6 +60,13 @@ def test_marks_give_the_exact_frames_and_sentences_add_up() -> None:
     assert spans(items) == ["A b.", " C.", Span("A b. C.", "en-us", 770, 48002, 2)]
 
 
+def test_what_is_told_before_a_sentence_is_settled_is_not_told_again_behind_it() -> None:
+    guesses = [said("A b. C", final=False), said("A b. C d", final=False), said("A b. C d", final=False)]
+    settled = [said("A b."), said("C d", final=False), said("C d e", final=False), said("C d e.")]
+    items = [mark("START", 0), *guesses, *settled, mark("END", 16000)]
+    assert spans(items) == ["A b. C", " d", " e.", Span("A b. C d e.", "", 0, 24000, 2)]
+
+
 def test_without_a_mark_it_begins_with_the_text_and_never_before_the_last_one_ended() -> None:
     items = [said("A", 0, 1000), mark("END", 24010, 24000), said("B", 1000, 2000)]
     assert spans(items) == ["A", Span("A", "", 0, 24010, 1), "B", Span("B", "", 24010, 48000, 1)]

@@ -17,8 +17,8 @@ from attrs import define
 
 from pipeline.items import Audio, Mark, MarkKind, Samples
 from pipeline.stage import Duration
+from stages.devices.device import Device
 from stages.devices.playing import Playing
-from stages.devices.portaudio import Device
 from stages.devices.ring import Ring
 from stages.devices.speech import Speech
 from stages.speaker import Speaker
@@ -235,6 +235,7 @@ async def test_a_fade_ends_in_silence_whatever_the_blocks() -> None:
     wave = np.concatenate(blocks)[:, 0].astype(int)
     assert np.abs(np.diff(wave)).max() <= 9000 / 80 + 1
     assert not wave[145:].any()
+    assert mouth.cut_off == 3 * 60 - 80, "what came from the ring after it did not sound"
 
 
 @pytest.mark.anyio
@@ -258,19 +259,17 @@ class Deaf:
 
 def test_a_device_that_does_not_start_is_lost_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """That is told, and counted, and what it did not play is lost: at the rate at which it came."""
-    speaker, times = Speaker(when_lost="reopen"), 0
+    speaker = Speaker(when_lost="reopen")
 
-    def found(self: Speaker) -> Device:
-        nonlocal times
-        times += 1
-        if times > 1:
-            assert self.status == "lost the speaker 'x': it does not start; trying again every 0.25 s"
-            raise KeyError("enough")
-        return Device(0, "x", "y", 0, 2, 48000)
+    def find_again(wanted: object, direction: str, *, refused: bool) -> Device:
+        assert (wanted, direction, refused) == (None, "output", False)
+        assert speaker.status == "lost the speaker 'x': it does not start; trying again every 0.25 s"
+        raise KeyError("enough")
 
     monkeypatch.setattr("stages.devices.opened.open_stream", lambda *settings: Deaf())
     monkeypatch.setattr("stages.speaker.takes", lambda *asked: False)
-    monkeypatch.setattr(Speaker, "_found", found)
+    monkeypatch.setattr(Speaker, "_found", lambda self: Device(0, "x", "y", 0, 2, 48000))
+    monkeypatch.setattr("stages.devices.again.find_again", find_again)
     with pytest.raises(KeyError):
         in_simulated_time(speaker.run, FakeInbox([block(0, 800)]), FakeOutbox())
     assert speaker.counts()["times the device was lost"] == 1

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from pipeline.caps import TEXT, AudioCaps
 from pipeline.stage import Assembly, Transform
@@ -15,6 +16,7 @@ from stages.echo_guard import EchoGuard
 from stages.mt import Mt
 from stages.translate import Translate
 from stages.translate.languages import route, table
+from stages.vad import Vad
 
 CAPS = {"in": AudioCaps(24000, 1)}
 
@@ -31,6 +33,17 @@ def test_the_default_pair_is_made_of_six_parts_in_a_row() -> None:
     assert list(parts.parts) == ["pcm", "vad", "asr", "mt", "tts"]
     assert [list(part.reads) for part in parts.parts.values()] == [[], ["pcm"], ["vad"], ["asr"], ["mt"]]
     assert parts.outputs == {"audio": "tts", "text": "mt", "transcript": "asr"}
+
+
+def test_what_the_recogniser_settles_counts_no_more_for_the_vad() -> None:
+    stage = Translate(source_language="en", target_language="pt", partials_s=1.0)
+    for translate, anew in ((stage, True), (evolve(stage, ends_matter=True), False)):
+        parts = translate.parts().parts
+        vad, asr = parts["vad"].stage, parts["asr"].stage
+        assert isinstance(vad, Vad)
+        assert isinstance(asr, Asr)
+        assert (asr.sentences, asr.partials_s) == (True, 1.0)
+        assert (asr.when_settled == vad.begin_anew) is anew
 
 
 def test_where_whisper_translates_a_second_recogniser_writes_the_transcript() -> None:

@@ -97,6 +97,17 @@ def test_what_has_come_of_an_utterance_can_be_looked_at() -> None:
     assert cut.going_on is None
 
 
+def test_what_has_been_dealt_with_can_be_let_go() -> None:
+    cut = Utterances(3)
+    for item in (mark(MarkKind.UTTERANCE_START, 100), sound(100, 200), sound(200, 400)):
+        list(cut.feed(item))
+    before = cut.so_far()
+    cut.let_go(250)
+    assert cut.going_on == (250, 400)
+    assert np.array_equal(cut.so_far().samples, before.samples[150:])
+    assert spans([*cut.feed(mark(MarkKind.UTTERANCE_END, 400))]) == [(250, 400)]
+
+
 def test_times_are_those_of_the_source() -> None:
     (piece,) = collect([sound(250, 1250)])
     assert isinstance(piece, Speech)

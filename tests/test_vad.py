@@ -120,6 +120,21 @@ def test_a_short_pause_ends_nothing_at_first_and_an_utterance_that_is_long() -> 
 
 
 @no_model()
+def test_what_is_settled_counts_no_more_for_how_long_an_utterance_is() -> None:
+    def told(*settled_ms: int) -> list[tuple[str, int]]:
+        vad = Vad()
+        out = list(vad.feed(talk(0, 12000)))
+        for place_ms in settled_ms:
+            vad.begin_anew(place_ms * 16)
+        return marks([*out, *vad.feed(talk(250, 3000, start=12000 * 16)), *vad.flush()])
+
+    assert len(told()) == 4
+    assert len(told(8000)) == 2
+    assert len(told(8000, 5000, 99000)) == 2  # a place that is settled already, and one that has not come
+    assert len(told(1500)) == 4
+
+
+@no_model()
 def test_a_speaker_who_never_pauses_is_cut_and_counted() -> None:
     vad = Vad()
     times = [at for _, at in marks(feed_all(vad, [talk(0, 60000)]))]

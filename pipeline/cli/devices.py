@@ -12,9 +12,12 @@ from pipeline.cli.columns import columns
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
 from pipeline.stage import StageError
-from stages.devices.portaudio import USUAL_RATES_HZ, Device, Direction, devices, offered_rates
+from stages.devices.device import Device, Direction
+from stages.devices.portaudio import USUAL_RATES_HZ, devices, offered_rates
 
 __all__ = ["show", "show_meter"]
+
+_UNUSABLE = "not usable: busy or gone"
 
 Rates = Callable[[Device, Direction], Sequence[int]]
 
@@ -46,17 +49,18 @@ def show_meter(device: str | None, seconds: float | None, as_json: bool) -> None
 
 def _lines(listed: Sequence[Device], rates: Rates) -> Iterator[str]:
     titles: Sequence[tuple[Direction, str]] = (("input", "microphones"), ("output", "speakers"))
+    if not any(device.channels(direction) for device in listed for direction, _ in titles):
+        yield "The system offers no microphone and no speaker: plug one in, and look again."
+        return
     for direction, title in titles:
         able = [device for device in listed if device.channels(direction)]
         yield paint(title, "bold", sys.stdout)
-        if not able:
-            yield "  none"
         rows = [_row(device, direction, rates(device, direction)) for device in able]
-        yield from (
-            f"  {line}" for line in columns([("", "NO", "NAME", "THROUGH", "CH", "HZ"), *rows] if rows else [])
-        )
+        head = [("", "NO", "NAME", "THROUGH", "CH", "HZ")] if rows else [("none",)]
+        yield from (f"  {line}" for line in columns([*head, *rows]))
         yield ""
     yield "* the default; in a graph {use: microphone, device: NO, or a part of the NAME}"
+    yield "HZ: the sample rate that is its own; then all that it takes"
 
 
 def _row(device: Device, direction: Direction, rates: Sequence[int]) -> Sequence[str]:
@@ -72,7 +76,7 @@ def _offered(rates: Sequence[int], own: int) -> str:
     '48000; 8000 to 24000, 44100 to 48000'
     """
     if not rates:
-        return "none now"
+        return _UNUSABLE
     told = [] if own not in rates else [paint(str(own), "bold", sys.stdout)]
     told += [] if list(rates) == [own] else [", ".join(_ranges(rates))]
     return "; ".join(told)

@@ -14,7 +14,6 @@ from attrs import asdict, evolve, frozen
 from pipeline.cli.columns import columns, room_on
 from pipeline.cli.exits import refuse
 from pipeline.cli.paint import paint
-from pipeline.cli.words import plural
 from pipeline.problems import did_you_mean, one_of
 from pipeline.stage import StageError
 
@@ -206,9 +205,15 @@ def _sound_devices() -> Iterator[Finding]:
         told, _, remedy = str(wrong).rpartition(": ")
         yield Finding("devices", "PortAudio", False, told, remedy)
         return
-    inputs, outputs = sum(bool(each.inputs) for each in listed), sum(bool(each.outputs) for each in listed)
-    told = f"{number}, {plural(inputs, 'microphone')}, {plural(outputs, 'speaker')}"
-    yield Finding("devices", "PortAudio", True, f"{told}; see: dragoman devices")
+    yield Finding("devices", "PortAudio", True, number)
+    yield _counted("microphone", sum(bool(each.inputs) for each in listed))
+    yield _counted("speaker", sum(bool(each.outputs) for each in listed))
+
+
+def _counted(word: str, number: int) -> Finding:
+    if not number:
+        return Finding("devices", f"{word}s", False, "the system offers none", f"plug in a {word}")
+    return Finding("devices", f"{word}s", True, f"{number}; see: dragoman devices")
 
 
 # --- weights

@@ -41,7 +41,7 @@ class Listen:
     voice: str | None = None
     max_lag_s: float = 8.0
     partials_s: float = 1.0
-    """After so much more of speech captions grow; 0: only in pauses."""
+    """After so much more of speech captions grow, and sentences are settled; 0: only in pauses."""
     half_duplex: bool = False
     speech: bool = True
     save: Path | None = None

@@ -128,7 +128,7 @@ partials_option = option(
     type=Time(),
     default="1s",
     show_default=True,
-    help="Let captions grow after so much more speech, not only in the speaker's pauses; 0: no.",
+    help="Guess after so much more speech: captions grow, sentences are settled before a pause; 0: no.",
 )
 
 

@@ -89,7 +89,7 @@ class Echo:
 class Local:
     """The models of this machine. Once loaded they are kept as long as the server runs.
 
-    `partials_s`: translations are told while somebody still speaks, as so much more was said; None: not before.
+    `partials_s`: guesses are told, and sentences settled, whenever so much more was said; None: only in pauses.
     """
 
     asr_model: Path | None = None
@@ -121,6 +121,7 @@ class Local:
             asr_model=self.asr_model,
             mt_model=self.mt_model if session.target_language else None,
             partials_s=self.partials_s,
+            ends_matter=True,  # a response is told whole before the next one
         )
 
     def _loaders(self, session: SessionConfig) -> Mapping[Hashable, Callable[[], object]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 import anyio
 from anyio import to_thread
 
 from pipeline.stage import StageError
-from stages.devices.opened import DeviceLost
-from stages.devices.portaudio import Device
+from stages.devices.device import WORDS, Device, Direction, lasting
+from stages.devices.opened import DeviceLost, SteppedAside
+from stages.devices.portaudio import Restarting, find_again
 from stages.devices.retry import Retry
 
 __all__ = ["Policy", "used"]
@@ -21,35 +23,49 @@ Policy = Literal["fail", "reopen"]
 async def used(
     device: Device,
     use: Callable[[Device], Awaitable[None]],
-    find: Callable[[], Device],
+    wanted: str | int | None,
+    direction: Direction,
     retry: Retry,
     *,
-    word: str,
     when_lost: Policy,
 ) -> None:
-    """`use` the device until that returns; where it is lost, find it again, for as long as it takes, and go on.
+    """`use` the device, which was `wanted`, until that returns; where it is lost, find it again, and go on.
 
-    `find` blocks, and is called in a thread. `use` has `retry` begin where it loses the device, and end where it
-    has it. Raises: StageError where it is lost and `when_lost` says fail, or will not open at first.
+    `use` has `retry` begin where it loses the device, and end where it has it. Raises: StageError where it is lost
+    and `when_lost` says fail, or will not open at first.
     """
+    wanted, word = lasting(wanted, device), WORDS[direction]
+    refusals = 0
     while True:
         try:
             await use(device)
             return
+        except SteppedAside:
+            retry.begin(f"{word} {device.name!r}", "PortAudio starts anew, to see a device that was plugged in")
+            refusals = 0
         except DeviceLost as lost:
             if when_lost == "fail":
                 raise StageError(f"the {word} {device.name!r} is lost: {lost}") from None
+            refusals = 0
         except StageError as closed:
-            if not retry.trying:
+            if not retry.trying or when_lost == "fail":
                 raise
             retry.failed(str(closed))
-        device = await _found_again(find, retry)
+            refusals += 1
+        device = await _found_again(wanted, direction, retry, when_lost, refused=refusals == 1)
 
 
-async def _found_again(find: Callable[[], Device], retry: Retry) -> Device:
+async def _found_again(
+    wanted: str | int | None, direction: Direction, retry: Retry, when_lost: Policy, *, refused: bool
+) -> Device:
     while True:
         await anyio.sleep(retry.next_delay_s())
         try:
-            return await to_thread.run_sync(find)
+            return await to_thread.run_sync(partial(find_again, wanted, direction, refused=refused))
+        except Restarting as wait:
+            retry.failed(str(wait))
+            refused = False
         except StageError as missing:
+            if when_lost == "fail":
+                raise
             retry.failed(str(missing))

@@ -21,7 +21,8 @@ __all__ = ["Intake", "Piece"]
 class Piece:
     """Sound without a hole in it, that begins at `start`; before it `lost` frames and `unheard` ones are missing.
 
-    Lost is what found no room, unheard what came while the intake was closed. They may lie in either order.
+    Lost is what found no room, or what the device itself lost; unheard what came while the intake was closed.
+    They may lie in either order.
     """
 
     samples: Samples
@@ -60,7 +61,7 @@ class Intake:
     position: int = field(init=False, default=0)
     """The frames that the device has given, kept or not."""
     lost: int = field(init=False, default=0)
-    """The frames that found no room, for want of somebody who takes them."""
+    """The frames that found no room, for want of somebody who takes them, and those that the device lost."""
     unheard: int = field(init=False, default=0)
     """The frames that came while it was closed, and were not copied."""
     _ring: Ring = field(init=False)
@@ -77,11 +78,20 @@ class Intake:
 
     def give(self, samples: Samples) -> None:
         """Take over the device's next frames, int16 (frames, channels). Called in its thread; never waits."""
-        frames = len(samples)
-        shut = frames if self.closed else max(0, min(frames, self.opens_at - self.position))
+        shut = self._shut(len(samples))
         self._miss(0, shut)
         kept = self._keep(samples[shut:])
-        self._miss(frames - shut - kept, 0)
+        self._miss(len(samples) - shut - kept, 0)
+
+    def skip(self, frames: int) -> None:
+        """The device itself has lost so many, if any, before those that it gives next. Called in its thread."""
+        if frames > 0:
+            shut = self._shut(frames)
+            self._miss(frames - shut, shut)
+
+    def _shut(self, frames: int) -> int:
+        """How many of the next `frames` come while it is closed."""
+        return frames if self.closed else max(0, min(frames, self.opens_at - self.position))
 
     def _keep(self, samples: Samples) -> int:
         kept = min(len(samples), self._ring.room)

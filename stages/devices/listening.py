@@ -15,9 +15,10 @@ import anyio
 from attrs import define, field
 
 from pipeline.items import Samples
+from stages.devices.device import Device
 from stages.devices.intake import Intake, Piece
 from stages.devices.opened import DeviceLost, LoopClock, Vigil, opened
-from stages.devices.portaudio import Device, Stream
+from stages.devices.portaudio import Stream
 from stages.devices.timing import Timing
 from stages.devices.watchdog import TICK_S
 
@@ -38,15 +39,17 @@ class Listening:
     intake: Intake
     timing: Timing = field(init=False)
     overflows: int = field(init=False, default=0)
-    """How often the device itself ran over: what was lost then nobody knows."""
+    """How often the device itself ran over. What was lost then its own clock tells, if it has one: see `hear`."""
     latency_s: float = field(init=False, default=0.0)
     """How much the device may hold: what was asked for, and once it is open, what it says."""
     stream: Stream | None = field(init=False, default=None)
+    _stamps: Timing = field(init=False)
+    """The same as `timing` by the device's own clock."""
     _vigil: Vigil = field(init=False, factory=Vigil)
     _clock: LoopClock = field(init=False, factory=LoopClock)
 
     def __attrs_post_init__(self) -> None:
-        self.timing = Timing(self.rate)
+        self.timing, self._stamps = Timing(self.rate), Timing(self.rate)
 
     @classmethod
     def of(cls, rate: int, channels: int, *, closed: bool = False) -> Listening:
@@ -62,12 +65,22 @@ class Listening:
             self.latency_s = self.stream.latency_s
             yield
 
-    def hear(self, samples: Samples, delay_s: float, overflow: bool) -> None:
-        """The device's callback."""
+    def hear(self, samples: Samples, delay_s: float, overflow: bool, captured: float = 0.0) -> None:
+        """The device's callback; the frame was `captured` at a time of the device's own clock, if it has one.
+
+        Where the device itself ran over, that tells how long the hole is: no busy process makes it late, and it
+        wavers by 10 ms at most (measured through PulseAudio; a stall of a second is no overrun there, and nothing
+        is lost: the server keeps what waits). What a device without a clock has lost nobody knows.
+        """
         self._vigil.calls += 1
+        if overflow:
+            self.overflows += 1
+            here = self._stamps.position_at(captured) if captured > 0 else None
+            self.intake.skip(0 if here is None else here - self.intake.position)
+        if captured > 0:
+            self._stamps.note(self.intake.position, captured)
         self.timing.note(self.intake.position, self._clock.now() - max(delay_s, len(samples) / self.rate))
         self.intake.give(samples)
-        self.overflows += overflow
 
     @property
     def silent(self) -> bool:

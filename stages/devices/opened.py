@@ -10,10 +10,11 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
-from stages.devices.portaudio import Callback, Device, Direction, Stream, open_stream
+from stages.devices.device import Device, Direction
+from stages.devices.portaudio import Fill, Hear, Stream, open_stream
 from stages.devices.watchdog import LOST_AFTER_S, Watchdog
 
-__all__ = ["INPUT_LATENCY_MS", "OUTPUT_LATENCY_MS", "DeviceLost", "LoopClock", "Vigil", "opened"]
+__all__ = ["INPUT_LATENCY_MS", "OUTPUT_LATENCY_MS", "DeviceLost", "LoopClock", "SteppedAside", "Vigil", "opened"]
 
 _CLOSES_WITHIN_S = 0.5
 """A driver whose device is gone may hang for ever."""
@@ -26,6 +27,10 @@ that runs dry is heard at once: on two cores with six times their load 100 ms br
 
 class DeviceLost(Exception):
     """The device has gone away, or does not answer; `str` says how that showed."""
+
+
+class SteppedAside(Exception):
+    """The device is left for a moment, so that PortAudio can start anew: see `portaudio.step_aside`."""
 
 
 @define
@@ -60,7 +65,7 @@ class Vigil:
 
 @asynccontextmanager
 async def opened(
-    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Callback
+    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Hear | Fill
 ) -> AsyncIterator[Stream]:
     """A stream on `device`, closed at the end; a device that will not close is left to itself."""
     stream = await to_thread.run_sync(open_stream, device, direction, rate, channels, latency_s, callback)

@@ -10,8 +10,9 @@ import numpy as np
 from attrs import define, field
 
 from pipeline.items import Samples
+from stages.devices.device import Device
 from stages.devices.opened import DeviceLost, LoopClock, Vigil, opened
-from stages.devices.portaudio import Device, Stream
+from stages.devices.portaudio import Stream
 from stages.devices.ring import Ring
 
 __all__ = ["LEAD_S", "Playing", "playing"]
@@ -42,6 +43,8 @@ class Playing:
     """Frames of silence that the device was given because the ring was empty."""
     underflows: int = field(init=False, default=0)
     """How often the device itself ran dry: how long it was silent then nobody knows."""
+    cut_off: int = field(init=False, default=0)
+    """Frames from the ring that came after a fade, and did not sound."""
     stream: Stream | None = field(init=False, default=None)
     _settled: bool = field(init=False, default=False)
     """The device has its buffers full, of silence, and takes no more than it plays."""
@@ -63,6 +66,7 @@ class Playing:
         self._vigil.calls += 1
         self.underflows += underflow and self._settled
         got = self.ring.take_into(out) if self._settled else 0
+        self.cut_off += max(0, got - self._fading) if self._fading is not None else 0
         if got < len(out):
             self._starve(out[got:], out[got - 1 : got] if got else self._last)
         if self._fading is not None:

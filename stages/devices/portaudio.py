@@ -2,76 +2,66 @@
 
 PortAudio is one library for the whole process, and is not made for threads: it is asked under one lock. It lists
 the devices when it starts and never again, so that to see one that was plugged in it has to be started anew, which
-would close every open stream: that is only done while there is none.
+would close every open stream: that is only done while there is none. Where a lost device is looked for while
+another stream is open, a process of its own looks (60 ms). What that finds can mostly be opened at its old place
+in our list. Where it came back by another name it cannot, and the open streams are asked to step aside a moment.
 """
 
 from __future__ import annotations
 
-import os
+import json
+import math
+import subprocess
 import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, field
 
 from pipeline.items import Samples
 from pipeline.stage import StageError
+from stages.devices.chatter import without_chatter
+from stages.devices.device import WORDS, Device, Direction, choose
 
 __all__ = [
     "USUAL_RATES_HZ",
-    "Callback",
-    "Device",
-    "Direction",
+    "Fill",
+    "Hear",
+    "Restarting",
     "Stream",
     "check",
-    "choose",
     "devices",
     "find",
+    "find_again",
     "offered_rates",
     "open_stream",
+    "step_aside",
     "takes",
     "version",
 ]
 
-Direction = Literal["input", "output"]
-_WORDS = {"input": "microphone", "output": "speaker"}
 USUAL_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000)
 _ANSWERS_WITHIN_S = 5.0
+_STEP_ASIDE_WITHIN_S = 3.0
+_STEP_ASIDE_EVERY_S = 20.0
 _LONGEST_DELAY_S = 2.0
 """More than this is no delay, but a clock that some drivers leave at zero."""
 _BAD_RATE, _BAD_CHANNELS, _BUSY = -9997, -9998, -9985  # PaErrorCode in portaudio.h
 
-Callback = Callable[[Samples, float, bool], None]
-"""Called in PortAudio's thread with the device's own buffer, int16 (frames, channels), to read or to fill; with
-the seconds since its first frame was captured, or until it will sound (0: not known); and whether the device
-itself ran over or dry before."""
+Hear = Callable[[Samples, float, bool, float], None]
+"""Called in PortAudio's thread with the device's own buffer, int16 (frames, channels), to read; with the seconds
+since its first frame was captured (0: not known); whether the device itself ran over before; and when that frame
+was captured by the device's own clock (0: it has none)."""
+Fill = Callable[[Samples, float, bool], None]
+"""The same with a buffer to fill; with the seconds until it will sound, and whether the device ran dry before."""
 
 
-@frozen
-class Device:
-    """A sound device: `inputs` and `outputs` are the channels it has each way, `rate_hz` is its own rate."""
-
-    index: int
-    name: str
-    host_api: str
-    inputs: int
-    outputs: int
-    rate_hz: int
-    default_input: bool = False
-    default_output: bool = False
-
-    def channels(self, direction: Direction) -> int:
-        return self.inputs if direction == "input" else self.outputs
-
-    def is_default(self, direction: Direction) -> bool:
-        return self.default_input if direction == "input" else self.default_output
-
-    def __str__(self) -> str:
-        return f"{self.index} {self.name!r} ({self.host_api})"
+class Restarting(StageError):
+    """Not now: PortAudio is about to be started anew, once all streams have stepped aside."""
 
 
 @define
@@ -80,6 +70,27 @@ class _Library:
 
     lock: threading.Lock = field(factory=threading.Lock)
     streams: int = 0
+    _asked_at: float = field(init=False, default=-math.inf)
+    """When the streams were asked to step aside, by the clock of `time.monotonic`."""
+    _waits: bool = field(init=False, default=False)
+
+    @property
+    def waits(self) -> bool:
+        """Whether streams are to step aside. It gives up where one does not, or cannot be closed."""
+        return self._waits and time.monotonic() < self._asked_at + _STEP_ASIDE_WITHIN_S
+
+    def ask_to_step_aside(self) -> None:
+        """Not again and again: one of the streams may stay."""
+        if time.monotonic() >= self._asked_at + _STEP_ASIDE_EVERY_S:
+            self._waits, self._asked_at = True, time.monotonic()
+
+    def start_anew(self, sd: Any) -> None:
+        """Once no stream is open."""
+        sd._terminate()
+        # As `sd._initialize` does, which throws away meanwhile whatever anybody writes on standard error.
+        sd._check(sd._lib.Pa_Initialize(), "Error initializing PortAudio")
+        sd._initialized += 1
+        self._waits = False
 
     @contextmanager
     def asked(self) -> Iterator[Any]:
@@ -87,7 +98,7 @@ class _Library:
         if not self.lock.acquire(timeout=_ANSWERS_WITHIN_S):
             raise StageError("PortAudio does not answer: a sound device hangs; unplug it, or start again")
         try:
-            with _without_chatter():
+            with without_chatter():
                 yield _sounddevice()
         finally:
             self.lock.release()
@@ -133,76 +144,85 @@ def devices() -> Sequence[Device]:
     """All there are now, or, while a stream is open, all there were when PortAudio started."""
     with _library.asked() as sd:
         if _library.streams == 0:
-            sd._terminate()
-            _start(sd)
-        return _listed(sd)
-
-
-def _start(sd: Any) -> None:
-    """As `sd._initialize` does, which throws away meanwhile whatever anybody writes on standard error."""
-    sd._check(sd._lib.Pa_Initialize(), "Error initializing PortAudio")
-    sd._initialized += 1
+            _library.start_anew(sd)
+        return _listed(*_told(sd))
 
 
 def find(wanted: str | int | None, direction: Direction) -> Device:
-    """The device numbered `wanted`, or with `wanted` in its name (in any case), or the system's default.
-
-    Raises: StageError, with the candidates, where there is none or not one alone.
-    """
+    """What `choose` chooses of `devices()`. Raises: StageError as they do."""
     return choose(devices(), wanted, direction)
 
 
-def choose(listed: Sequence[Device], wanted: str | int | None, direction: Direction) -> Device:
-    """What `find` finds among `listed`."""
-    able = [device for device in listed if device.channels(direction)]
-    word = _WORDS[direction]
-    if not able:
-        raise StageError(f"this machine has no {word}: `dragoman devices` lists what there is")
-    if wanted is None:
-        found = [device for device in able if device.is_default(direction)]
-        if not found:
-            raise StageError(f"no {word} is the default; say which: device: {_candidates(able)}")
-        return found[0]
-    found = _matching(able, wanted)
-    if not found:
-        raise StageError(f"no {word} {wanted!r}; there is {_candidates(able)}", code=2)
-    if len(found) > 1:
-        raise StageError(
-            f"several {word}s match {wanted!r}; say which, by name or number: {_candidates(found)}", 2
+def find_again(wanted: str | int | None, direction: Direction, *, refused: bool = False) -> Device:
+    """What `choose` chooses of the devices that there are now, whatever streams are open. Blocks.
+
+    `refused`: as our PortAudio has it, it does not open. Raises: StageError where there is none, and Restarting
+    where the others are to step aside: try again, and say `refused` once only, as another program may have it.
+    """
+    with _library.asked() as sd:
+        alone = _library.streams == 0
+        if alone:
+            _library.start_anew(sd)
+        elif _library.waits:
+            raise Restarting("PortAudio starts anew, to see a device that was plugged in")
+        ours = _listed(*_told(sd))
+    if alone:
+        return choose(ours, wanted, direction)
+    seen = choose(_seen_from_outside() or ours, wanted, direction)
+    for device in ours:
+        if (device.name, device.host_api) == (seen.name, seen.host_api) and not refused:
+            return device
+    _library.ask_to_step_aside()
+    raise Restarting(f"{seen.name!r} is there, but PortAudio has to be started anew to use it")
+
+
+def step_aside() -> bool:
+    """Whether whoever has a stream open, and can open it again, is to close it: see `find_again`."""
+    return _library.waits
+
+
+_TELL = """
+import json, sounddevice as sd
+def default(direction):
+    try:
+        return sd.query_devices(kind=direction)["index"]
+    except sd.PortAudioError:
+        return None
+print(json.dumps([sd.query_hostapis(), list(sd.query_devices()), default("input"), default("output")]))
+"""
+
+
+def _seen_from_outside() -> Sequence[Device]:
+    """The devices that there are now, as a new process sees them; empty where it cannot be had."""
+    if getattr(sys, "frozen", False):  # what runs is no Python, but a program that has one in it
+        return ()
+    command = [sys.executable or "", "-c", _TELL]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWERS_WITHIN_S, check=True
         )
-    return found[0]
+        return _listed(*json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
 
 
-def _matching(able: Sequence[Device], wanted: str | int) -> list[Device]:
-    """By number, else by the whole name, else by a part of it."""
-    text = str(wanted).strip()
-    numbered = [device for device in able if text == str(device.index)]
-    if numbered or isinstance(wanted, int):
-        return numbered
-    folded = text.casefold()
-    same = [device for device in able if device.name.casefold() == folded]
-    return same or [device for device in able if folded in device.name.casefold()]
+def _told(sd: Any) -> tuple[Any, Any, int | None, int | None]:
+    return sd.query_hostapis(), sd.query_devices(), _default(sd, "input"), _default(sd, "output")
 
 
-def _candidates(able: Sequence[Device]) -> str:
-    return ", ".join(str(device) for device in able)
-
-
-def _listed(sd: Any) -> list[Device]:
-    apis = sd.query_hostapis()
-    default_input, default_output = (_default(sd, direction) for direction in ("input", "output"))
+def _listed(apis: Any, told: Any, default_input: int | None, default_output: int | None) -> list[Device]:
     return [
         Device(
             index=index,
-            name=told["name"],
-            host_api=apis[told["hostapi"]]["name"],
-            inputs=told["max_input_channels"],
-            outputs=told["max_output_channels"],
-            rate_hz=round(told["default_samplerate"]),
+            name=each["name"],
+            host_api=apis[each["hostapi"]]["name"],
+            inputs=each["max_input_channels"],
+            outputs=each["max_output_channels"],
+            rate_hz=round(each["default_samplerate"]),
             default_input=index == default_input,
             default_output=index == default_output,
         )
-        for index, told in enumerate(sd.query_devices())
+        for index, each in enumerate(told)
     ]
 
 
@@ -256,7 +276,7 @@ def _offered(sd: Any, device: Device, direction: Direction) -> list[int]:
 
 
 def _why_not(sd: Any, device: Device, direction: Direction, rate: int, channels: int, refused: Exception) -> str:
-    word, code = f"the {_WORDS[direction]} {device.name!r}", refused.args[1] if len(refused.args) > 1 else None
+    word, code = f"the {WORDS[direction]} {device.name!r}", refused.args[1] if len(refused.args) > 1 else None
     if code == _BAD_CHANNELS:
         return f"{word} has {device.channels(direction)} channels, not {channels}"
     if code == _BAD_RATE:
@@ -305,7 +325,7 @@ class Stream:
 
 
 def open_stream(
-    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Callback
+    device: Device, direction: Direction, rate: int, channels: int, latency_s: float, callback: Hear | Fill
 ) -> Stream:
     """Open `device` and start it. Blocks: call it in a thread. Raises: StageError where it will not open."""
     with _library.asked() as sd:
@@ -331,10 +351,10 @@ def open_stream(
         return Stream(float(stream.latency), stream)
 
 
-def _called(callback: Callback, direction: Direction, channels: int) -> Callable[[Any, int, Any, Any], None]:
+def _called(callback: Any, direction: Direction, channels: int) -> Callable[[Any, int, Any, Any], None]:
     def heard(buffer: Any, frames: int, time: Any, status: Any) -> None:
-        samples = np.frombuffer(buffer, np.int16).reshape(frames, channels)
-        callback(samples, _delay(time.currentTime - time.inputBufferAdcTime), bool(status.input_overflow))
+        samples, captured = np.frombuffer(buffer, np.int16).reshape(frames, channels), time.inputBufferAdcTime
+        callback(samples, _delay(time.currentTime - captured), bool(status.input_overflow), captured)
 
     def played(buffer: Any, frames: int, time: Any, status: Any) -> None:
         samples = np.frombuffer(buffer, np.int16).reshape(frames, channels)
@@ -345,46 +365,3 @@ def _called(callback: Callback, direction: Direction, channels: int) -> Callable
 
 def _delay(seconds: float) -> float:
     return seconds if 0 < seconds < _LONGEST_DELAY_S else 0.0
-
-
-# --- what PortAudio and ALSA write on standard error
-
-
-_CHATTER = (
-    b"Expression '",
-    b"ALSA lib ",
-    b"Cannot connect to server",
-    b"jack server",
-    b"JackShm",
-    b"connect(2) call to ",
-    b"attempt to connect to server failed",
-)
-"""What lines begin with: the last five are those of JACK, where it is installed and does not run."""
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Leave out what the two libraries tell of their own source code; the errors come as such.
-
-    They write past Python, on the file descriptor. What anybody else writes meanwhile goes where it belongs.
-    """
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            aside.seek(0)
-            others = b"".join(line for line in aside if not _is_chatter(line))
-            if others:
-                os.write(2, others)
-
-
-def _is_chatter(line: bytes) -> bool:
-    return line.startswith(_CHATTER) or not line.strip()

@@ -114,6 +114,7 @@ class Gate:
             yield from self.flush()
         self._end = audio.end
         self.heard.note(audio.samples, audio.rate, at)
+        self.heard.energies(at, 0)  # a text may ask about it much later
         step = _Step(audio, at, self._is_near(at))
         self._times.append(at)
         self._held.append(step)

@@ -13,6 +13,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 
+from pipeline.bell import Bell
 from stages.patience import Manners, Patience
 from stages.room.listener import Listener
 from stages.room.room import Room
@@ -84,7 +85,7 @@ class Audience:
                 del self._addresses[address]
 
     async def _attend(self, socket: Socket) -> None:
-        bell = _Bell()
+        bell = Bell()
         listener = Listener(self.room.board, bell.ring)
         await self._hello(socket, listener)
         socket.known()
@@ -118,7 +119,7 @@ class Audience:
                     raise Excluded("too_many_errors", "too many messages could not be understood") from None
                 listener.complain(wrong.code, str(wrong))
 
-    async def _tell(self, socket: Socket, listener: Listener, bell: _Bell) -> None:
+    async def _tell(self, socket: Socket, listener: Listener, bell: Bell) -> None:
         """Send what there is, and wait for more; return when the room ends. Raises: SocketGone."""
         while True:
             while (frame := listener.next(anyio.current_time())) is not None:
@@ -128,17 +129,3 @@ class Audience:
             if self._closing:
                 return
             await bell.wait()
-
-
-class _Bell:
-    """Wakes the task that sends; a ring while it is busy is not lost."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-
-    def ring(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = anyio.Event()

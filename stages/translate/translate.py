@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from pipeline.caps import TEXT, AudioCaps, Caps, Port
 from pipeline.stage import Part, Parts, Stage, between, option
@@ -56,7 +56,8 @@ class Translate:
     )
     partials_s: float | None = option(
         None,
-        help="local: translate while somebody still speaks, whenever so much more was said; it costs much",
+        help="local: guess while somebody still speaks, whenever so much more was said; sentences are translated "
+        "and spoken as soon as they are settled; it costs much",
         check=between(0.3, 10, "s"),
     )
     echo_guard: str | None = option(
@@ -77,6 +78,9 @@ class Translate:
     base_url: str | None = option(
         None, help="realtime: the service's address, such as ws://127.0.0.1:8765; without it, the hosted one"
     )
+
+    ends_matter: bool = field(default=False, repr=False)
+    """Whether something waits for the end of an utterance, so that it must come though sentences are settled."""
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(RATE, 1))}
 
@@ -102,11 +106,14 @@ class Translate:
         return _guarded(parts, guard)
 
     def _local(self) -> Parts:
-        way = self._route()
+        way, vad = self._route(), Vad(min_silence_ms=self.min_silence_ms)
+        asr = evolve(self._asr(way, way.task), partials_s=self.partials_s)
+        if not self.ends_matter:
+            asr.when_settled = vad.begin_anew
         parts = {
             "pcm": Part(Resample(rate=16000, channels=1)),
-            "vad": Part(Vad(min_silence_ms=self.min_silence_ms), ("pcm",)),
-            "asr": Part(evolve(self._asr(way, way.task), partials_s=self.partials_s), ("vad",)),
+            "vad": Part(vad, ("pcm",)),
+            "asr": Part(asr, ("vad",)),
         }
         outputs = {"audio": "tts", "text": "asr", "transcript": "asr"}
         if way.task == "translate":

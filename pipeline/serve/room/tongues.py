@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pipeline.caps import TEXT, AudioCaps, Caps
 from pipeline.graph import Graph
@@ -91,8 +91,10 @@ class OfModels:
         return [offer for offer in found if offer.quality in WELL] or found
 
     def hear(self, graph: Graph, source: str) -> tuple[str, str]:
-        graph.add("pcm", Resample(rate=16000, channels=1), reads="ears").add("vad", Vad(), reads="pcm")
-        graph.add("asr", self._asr(source, "transcribe", sentences=True), reads="vad")
+        vad = Vad()
+        asr = evolve(self._asr(source, "transcribe"), when_settled=vad.begin_anew)
+        graph.add("pcm", Resample(rate=16000, channels=1), reads="ears")
+        graph.add("vad", vad, reads="pcm").add("asr", asr, reads="vad")
         return "asr", "vad"
 
     def needs(self, key: Key) -> Key | None:
@@ -116,7 +118,7 @@ class OfModels:
             return {"audio": "tts"}
         way = self._route(key.source, key.language)
         if way.task == "translate" and way.pivot is None:
-            graph.add("asr", self._asr(key.source, "translate", sentences=False), reads="fed")
+            graph.add("asr", self._asr(key.source, "translate"), reads="fed")
             return {"text": "asr"}
         mt = Mt(source_language=way.pivot or way.source, target_language=way.target, model=self.engine.mt_model)
         graph.add("mt", mt, reads="fed")
@@ -134,14 +136,8 @@ class OfModels:
         except ValueError:
             return None
 
-    def _asr(self, source: str, task: Literal["transcribe", "translate"], *, sentences: bool) -> Asr:
-        return Asr(
-            language=source,
-            task=task,
-            model=self.engine.asr_model,
-            sentences=sentences,
-            partials_s=self.engine.partials_s,
-        )
+    def _asr(self, source: str, task: Literal["transcribe", "translate"]) -> Asr:
+        return Asr(language=source, task=task, model=self.engine.asr_model, partials_s=self.engine.partials_s)
 
 
 @frozen

@@ -18,10 +18,11 @@ from attrs import define, field
 from pipeline.items import Audio, Item, Mark, MarkKind
 from pipeline.stage import Duration, StageError
 from stages.chunk import Chunk, block_frames
+from stages.devices.device import Device
 from stages.devices.intake import Piece
 from stages.devices.listening import Listening, listening
 from stages.devices.opened import INPUT_LATENCY_MS, DeviceLost
-from stages.devices.portaudio import Device, check, find
+from stages.devices.portaudio import check, find
 from stages.resample import Resample
 from stages.speaker import Speaker
 from stages.translate.realtime.events import SAMPLE_RATE_HZ, AudioDelta, AudioDone
