@@ -56,8 +56,8 @@ def test_all_that_can_be_asked_for_is_in_the_graph() -> None:
     )
     assert told.exit_code == 0
     for part in (
-        "{use: microphone, device: 3}",
-        "{use: speaker, from: interpreter.audio, device: USB, max_lag: 5s}",
+        "{use: microphone, device: 3, when_lost: reopen}",
+        "{use: speaker, from: interpreter.audio, device: USB, when_lost: reopen, max_lag: 5s}",
         "source_language: es-es, target_language: en-us",
         "base_url: 'ws://127.0.0.1:8765'",
         "echo_guard: speaker, half_duplex: true",

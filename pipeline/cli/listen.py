@@ -95,4 +95,6 @@ class Listen:
 
 
 def _device(name: str | None) -> dict[str, str]:
-    return {} if name is None else {"device": literal(name)}
+    """The options of a device: where it is unplugged, a talk goes on once it is back."""
+    options = {} if name is None else {"device": literal(name)}
+    return {**options, "when_lost": "reopen"}
