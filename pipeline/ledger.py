@@ -7,7 +7,7 @@ can fail to come out, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attrs import asdict, define, field, frozen
@@ -164,24 +164,40 @@ class Report:
     @property
     def lost(self) -> Mapping[str, int]:
         """Sample-frames (and texts) lost, by where and why; what a tap missed is no loss."""
-        found: dict[str, int] = {}
+        return {what: count for what, count, _ in self._losses()}
+
+    @property
+    def lost_s(self) -> Mapping[str, float]:
+        """Of `lost` the sound, in seconds, where its rate is known."""
+        return {what: count / rate_hz for what, count, rate_hz in self._losses() if rate_hz}
+
+    def rate_hz_of(self, stage: str) -> int:
+        """At which a stage counts what it loses: of what it gives, or else of what comes to it; 0 if unknown."""
+        given = (edge.rate_hz for edge in self.edges if edge.producer == stage)
+        came = (edge.rate_hz for edge in self.edges if edge.consumer == stage)
+        return next(filter(None, (*given, *came)), 0)
+
+    def _losses(self) -> Iterator[tuple[str, int, int]]:
+        """Where and why, how much, and of sound the rate in Hz, as far as it is known; else 0."""
         for edge in self.edges:
             if edge.tap:
                 continue
             failed = edge.consumer in self.failed
-            for count, why in (
-                (edge.dropped, f"{edge.policy}"),
-                (edge.texts_dropped, f"{edge.policy}, texts"),
-                (edge.in_flight, "cut off in flight"),
-                (edge.texts_in_flight, "cut off in flight, texts"),
-                (edge.declined * failed, "its reader failed"),
-                (edge.texts_declined * failed, "its reader failed, texts"),
+            for count, why, rate_hz in (
+                (edge.dropped, f"{edge.policy}", edge.rate_hz),
+                (edge.texts_dropped, f"{edge.policy}, texts", 0),
+                (edge.in_flight, "cut off in flight", edge.rate_hz),
+                (edge.texts_in_flight, "cut off in flight, texts", 0),
+                (edge.declined * failed, "its reader failed", edge.rate_hz),
+                (edge.texts_declined * failed, "its reader failed, texts", 0),
             ):
                 if count:
-                    found[f"{edge.name}: {why}"] = count
+                    yield f"{edge.name}: {why}", count, rate_hz
         for stage in self.stages:
-            found.update({f"{stage.name}: {why}": count for why, count in stage.losses.items() if count})
-        return found
+            rate_hz = self.rate_hz_of(stage.name)
+            for why, count in stage.losses.items():
+                if count:
+                    yield f"{stage.name}: {why}", count, 0 if why.endswith(", texts") else rate_hz
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data, with what is derived."""
@@ -190,4 +206,5 @@ class Report:
             "times_realtime": round(self.times_realtime, 3),
             "balanced": self.balanced,
             "lost": dict(self.lost),
+            "lost_s": {what: round(seconds, 3) for what, seconds in self.lost_s.items()},
         }

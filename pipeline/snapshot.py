@@ -64,6 +64,8 @@ class StageSnapshot:
     status: str
     counts: Mapping[str, int]
     losses: Mapping[str, int]
+    lost_s: Mapping[str, float]
+    """Of `losses` the sound, in seconds, where its rate is known."""
 
 
 @frozen
@@ -120,7 +122,13 @@ class GraphSnapshot:
         """The snapshot as plain data, seconds to the millisecond. A text is flat: `output`, `lag_s`, fields."""
         told = _plain(self)
         told["stages"] = [
-            {**_plain(stage), "counts": {**stage.counts}, "losses": {**stage.losses}} for stage in self.stages
+            {
+                **_plain(stage),
+                "counts": {**stage.counts},
+                "losses": {**stage.losses},
+                "lost_s": {why: _round(lost_s) for why, lost_s in stage.lost_s.items()},
+            }
+            for stage in self.stages
         ]
         told["edges"] = [_plain(edge) for edge in self.edges]
         told["texts"] = [
@@ -145,14 +153,15 @@ def take(execution: Observed, before: GraphSnapshot | None = None, *, name: str 
         done_s=done_s,
         total_s=total_s,
         stages=tuple(
-            _stage(line, heads[line.name], waits[line.name], over=execution.over) for line in report.stages
+            _stage(line, report.rate_hz_of(line.name), heads[line.name], waits[line.name], over=execution.over)
+            for line in report.stages
         ),
         edges=_edges(report, before),
         texts=_texts(execution, before),
     )
 
 
-def _stage(line: StageLine, head: str, waits: Waits, *, over: bool) -> StageSnapshot:
+def _stage(line: StageLine, rate_hz: int, head: str, waits: Waits, *, over: bool) -> StageSnapshot:
     at_work = line.state == "running" and not over  # a stage that was cut off keeps its state
     return StageSnapshot(
         name=line.name,
@@ -164,7 +173,13 @@ def _stage(line: StageLine, head: str, waits: Waits, *, over: bool) -> StageSnap
         status=line.status,
         counts=line.counts,
         losses=line.losses,
+        lost_s=_seconds(line.losses, rate_hz),
     )
+
+
+def _seconds(losses: Mapping[str, int], rate_hz: int) -> Mapping[str, float]:
+    sound = {why: count for why, count in losses.items() if count and not why.endswith(", texts")}
+    return {why: count / rate_hz for why, count in sound.items()} if rate_hz else {}
 
 
 def _edges(report: Report, before: GraphSnapshot | None) -> tuple[EdgeSnapshot, ...]:

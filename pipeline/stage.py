@@ -334,8 +334,12 @@ class Pausable(Protocol):
     """A source that can be paused: a microphone."""
 
     paused: bool
-    when_paused: Callable[[], None] | None
-    """Called whenever `paused` has changed."""
+    when_changed: Callable[[], None] | None
+    """Called whenever `paused` has changed, or the device is lost or back."""
+
+    @property
+    def lost(self) -> str:
+        """What is lost, and why; empty while it is there."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from functools import partial
 from typing import ClassVar
 
 from anyio import to_thread
-from attrs import define, field
+from attrs import Factory, define, field
 
 from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.items import Audio, Item
@@ -55,13 +55,13 @@ class Microphone:
     when_lost: Policy = option(
         "fail", help="where it is unplugged or stalls: `fail`, or `reopen` it, trying for as long as it takes"
     )
-    when_paused: Callable[[], None] | None = field(init=False, default=None, repr=False, eq=False)
-    """Called whenever `paused` has changed, whoever changed it."""
+    when_changed: Callable[[], None] | None = field(init=False, default=None, repr=False, eq=False)
+    """Called whenever `paused` has changed, whoever changed it, and when the device is lost or back."""
     _paused: bool = field(init=False, default=False)
     _rate: int = field(init=False, default=0)
     _ear: Listening | None = field(init=False, default=None)
     _track: Track | None = field(init=False, default=None)
-    _retry: Retry = field(init=False, factory=Retry)
+    _retry: Retry = field(init=False, default=Factory(lambda self: Retry(self._changed), takes_self=True))
     _tally: _Tally = field(init=False, factory=lambda: _Tally())
 
     accepts: ClassVar[Mapping[str, Port]] = {}
@@ -86,8 +86,16 @@ class Microphone:
         self._paused = paused
         if self._ear is not None:
             self._ear.heed(paused)
-        if self.when_paused is not None:
-            self.when_paused()
+        self._changed()
+
+    @property
+    def lost(self) -> str:
+        """What is lost, and why; empty while it is there."""
+        return self._retry.lost
+
+    def _changed(self) -> None:
+        if self.when_changed is not None:
+            self.when_changed()
 
     @property
     def rate_hz(self) -> int:

@@ -80,9 +80,9 @@ async def paused_both_ways(stage: Pulse, terminal: Terminal) -> None:
             await phone.say(languages=["en-us"])
             await operator.say(key=key[1])
             await phone.has("room", state="live")
-            await operator.find("snapshot", microphone={"paused": False}, state="live")
+            await operator.find("snapshot", microphone={"paused": False, "lost": ""}, state="live")
             terminal.press(" ")
-            await operator.find("snapshot", microphone={"paused": True}, state="paused")
+            await operator.find("snapshot", microphone={"paused": True, "lost": ""}, state="paused")
             await phone.has("room", state="paused")
             await comes_true(lambda: said("paused: the microphone hears nothing (space goes on)") == 1)
             heard_s = captured_s(await operator.find("snapshot"))
@@ -104,6 +104,46 @@ async def paused_both_ways(stage: Pulse, terminal: Terminal) -> None:
             assert await phone.closed() == 1001
         await comes_true(lambda: terminal.process.poll() is not None)
         assert terminal.process.wait() == 0
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_loses_it_is_told(stage: Pulse, tmp_path: Path, backend: str) -> None:
+    options = ["--engine", "echo", "--port", "0", "--rooms-file", str(tmp_path / "rooms"), "--room-source", "en"]
+    options += ["--room", "--room-microphone", "room_mic", "--no-qr", "--backend", backend]
+    with on_a_terminal(stage, "serve", *options) as terminal:
+        anyio.run(lost_and_back, stage, terminal)
+
+
+async def lost_and_back(stage: Pulse, terminal: Terminal) -> None:
+    with anyio.fail_after(90):
+        await comes_true(lambda: OPERATOR.search(terminal.shown))
+        address, key = LINK.search(terminal.shown), OPERATOR.search(terminal.shown)
+        assert address is not None
+        assert key is not None
+        base, place = f"ws{address[1]}", f"/r/{address[2]}"
+        async with (
+            client(base, f"{place}/listen-socket") as listening,
+            client(base, f"{place}/watch-socket") as watching,
+        ):
+            phone, operator = Listener(listening.connection), Listener(watching.connection)
+            await phone.say(languages=["en-us"])
+            await operator.say(key=key[1])
+            await phone.has("room", state="live")
+            await operator.find("snapshot", state="live")
+            while not captured_s(await operator.find("snapshot")):
+                pass
+            stage.unplug(MIC)
+            await phone.find("room", state="paused")
+            while not (await operator.find("snapshot"))["microphone"]["lost"].startswith("lost the microphone"):
+                pass
+            await comes_true(lambda: "dragoman: lost the microphone" in terminal.shown)
+            stage.plug(MIC)
+            await phone.find("room", state="live")
+            await operator.find("snapshot", microphone={"paused": False, "lost": ""})
+            await comes_true(lambda: "dragoman: the microphone is back" in terminal.shown)
+            assert terminal.shown.count("dragoman: lost the microphone") == 1
+            terminal.press("\x03")
+        await comes_true(lambda: terminal.process.poll() is not None)
 
 
 def speaking(snapshot: Mapping[str, Any]) -> Mapping[str, Any]:

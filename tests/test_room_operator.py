@@ -99,7 +99,8 @@ async def test_figures_of_what_is_no_more_are_not_told() -> None:
 class Ear:
     """A microphone in all but the device: what it hears it gives at once, until it is paused."""
 
-    when_paused: Callable[[], None] | None = None
+    when_changed: Callable[[], None] | None = None
+    lost: str = ""
     _paused: bool = field(init=False, default=False)
 
     accepts: ClassVar[Mapping[str, Port]] = {}
@@ -112,8 +113,13 @@ class Ear:
     @paused.setter
     def paused(self, paused: bool) -> None:
         self._paused = paused
-        assert self.when_paused is not None
-        self.when_paused()
+        assert self.when_changed is not None
+        self.when_changed()
+
+    def lose(self, lost: str) -> None:
+        self.lost = lost
+        assert self.when_changed is not None
+        self.when_changed()
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {"out": AudioCaps(SECOND, 1)}
@@ -152,22 +158,43 @@ async def test_an_operator_pauses_a_microphone_of_this_machine_and_everybody_see
         await operator.say("pause", paused=True)  # there is nothing to pause
         await heeded(operator)
         tasks.start_soon(running.hall.let_speak, ear)
-        await operator.find("snapshot", microphone={"paused": False}, state="live")
+        await operator.find("snapshot", microphone={"paused": False, "lost": ""}, state="live")
         await operator.say("pause", paused=True)
         await maria.find("room", state="paused")
         assert ear.paused
-        await other.find("snapshot", microphone={"paused": True}, state="paused")
+        await other.find("snapshot", microphone={"paused": True, "lost": ""}, state="paused")
         ear.paused = False  # as the terminal does, and `dragoman pause`
         await maria.find("room", state="live")
-        await operator.find("snapshot", microphone={"paused": False}, state="live")
+        await operator.find("snapshot", microphone={"paused": False, "lost": ""}, state="live")
         ear.paused = True
         async with speaker(running) as pastor:
             await pastor.status(state="live", paused=False)
-            await operator.find("snapshot", microphone={"paused": True}, state="live")
+            await operator.find("snapshot", microphone={"paused": True, "lost": ""}, state="live")
         await maria.find("room", state="live")
         await maria.find("room", state="paused")
         await running.stop()
         await other.find("snapshot", state="ended", microphone=None)
+
+
+async def test_a_microphone_that_is_lost_is_told_and_nobody_is_live() -> None:
+    ear = Ear()
+    async with (
+        room(Settings(source="en-us")) as running,
+        watched(running) as operator,
+        listener(running, "en-us") as maria,
+        anyio.create_task_group() as tasks,
+    ):
+        assert running.hall is not None
+        tasks.start_soon(running.hall.let_speak, ear)
+        await maria.find("room", state="live")
+        for lost, state in (("lost the microphone 'usb'", "paused"), ("", "live")):
+            ear.lose(lost)
+            await maria.find("room", state=state)
+            await operator.find("snapshot", state=state, microphone={"paused": False, "lost": lost})
+        ear.lose("lost the microphone 'usb'")
+        async with speaker(running) as pastor:
+            await pastor.status(state="live")  # the browser is not
+        await running.stop()
 
 
 async def test_nobody_else_pauses_it_and_an_operator_only_in_plain_words() -> None:
@@ -195,9 +222,9 @@ async def test_nobody_else_pauses_it_and_an_operator_only_in_plain_words() -> No
         await operator.connection.send("[" * 900)
         await operator.say("paused", paused=True)
         await heeded(operator)
-        assert operator.told[-1]["microphone"] == {"paused": False}
+        assert operator.told[-1]["microphone"] == {"paused": False, "lost": ""}
         await operator.say("pause", paused=True)
-        await operator.find("snapshot", microphone={"paused": True})
+        await operator.find("snapshot", microphone={"paused": True, "lost": ""})
         await running.stop()
 
 

@@ -41,7 +41,7 @@ def snapshot(**changes: Any) -> dict[str, Any]:
         "lag": {"shown": {"n": 12, "p50_s": 1.23, "p95_s": 2.0}, "heard": {"n": 0, "p50_s": None, "p95_s": None}},
         "listeners": {
             "pt-br": {"count": 30, "voices": 4, "dropped_s": 0.5},
-            "en-us": {"count": 12, "voices": 0, "dropped_s": 0},
+            "en-us": {"count": 10, "voices": 0, "dropped_s": 0},
         },
         "names": {"pt-br": "Português"},
         "sessions": [{"name": "s-1", "state": "live", "since_s": 64.0}],
@@ -77,7 +77,7 @@ def test_the_graph_is_drawn_and_told_in_words(browser: Browser, server: Rooms) -
         assert card(page, "listeners") == "Listeners 40 in 2 languages · 4 hear the voice"
         assert card(page, "lost") == "Lost 2.0 s 1.5 s here, 0.5 s at slow phones"
         expect(page.locator("#languages tr")).to_have_text(
-            [re.compile("Language"), re.compile("Português304"), re.compile("en-us12")]
+            [re.compile("Language"), re.compile("Português304"), re.compile("en-us10")]
         )
         expect(page.locator("#speakers td")).to_have_text(["Somebody in a browser", "speaks", "1:04 min"])
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -143,6 +143,18 @@ def test_a_microphone_of_the_servers_machine_is_paused_here(browser: Browser, se
         expect(button).to_have_text("Pause the microphone")
 
 
+def test_a_lost_microphone_is_told_in_red(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/seven/watch?key=operator") as page:
+        peer, told = watching(page, server), page.locator("#notices .notice.bad")
+        lost = "lost the microphone 'usb': it is not there any more"
+        peer.say(snapshot(microphone={"paused": False, "lost": lost}, sessions=[], state="paused"))
+        expect(told).to_contain_text(lost)
+        expect(page.locator("#speakers td.alarm")).to_have_text("is lost")
+        peer.say(snapshot(microphone={"paused": False, "lost": ""}, sessions=[]))
+        expect(told).to_have_count(0)
+        expect(page.locator("#speakers td").nth(1)).to_have_text("speaks")
+
+
 def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
     line = {
         "name": "talk -> ears",
@@ -157,7 +169,8 @@ def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
         "media_s": 2.0,
         "wall_s": 2.5,
         "balanced": True,
-        "lost": {"talk -> ears: drop_oldest": 24_000},
+        "lost": {"talk -> ears: drop_oldest": 24_000, "ears: too late, texts": 2},
+        "lost_s": {"talk -> ears: drop_oldest": 1.0},
         "edges": [line],
     }
     with opened(browser, f"{server.url}/r/one/watch?key=operator", viewport=DESKTOP) as page:
@@ -165,8 +178,14 @@ def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
         expect(page.locator("#ledger-section")).to_be_hidden()
         peer.say({"type": "ledger", "graph": "recognition", "report": report})
         expect(page.locator(".ledger p")).to_contain_text(
-            "all of it is accounted for · lost: talk -> ears: drop_oldest 24000"
+            "all of it is accounted for · lost: talk -> ears: drop_oldest 1.0 s, ears: too late 2 texts"
         )
+        peer.say(snapshot(graphs=[], listeners={}))
+        expect(page.locator("#card-lost")).to_contain_text("1.0 s, 2 texts here")  # as the ledger says
+        lost = {"losses": {"device away": 48_000}, "lost_s": {"device away": 2.0}}
+        peer.say(snapshot(graphs=[{**snapshot()["graphs"][0], "stages": [stage("source", **lost)], "edges": []}]))
+        expect(page.locator(".stage .told").first).to_have_text("device away 2.0 s")
+        expect(page.locator("#card-lost .small")).to_have_text("3.0 s, 2 texts here, 0.5 s at slow phones")
         expect(page.locator(".ledger td")).to_have_text(
             ["talk -> ears", "2.0 s", "1.0 s", "1.0 s", "0.0 s", "0.0 s", "3", "0", "1.0 s"]
         )

@@ -386,9 +386,9 @@ async def test_an_operator_pauses_the_microphone_of_the_graph_and_everybody_sees
             await wait_until(lambda: all(sink.address for sink in sinks))
             async with visit(sinks[0], "watch") as operator, phone(sinks[0]) as maria, phone(sinks[1]) as john:
                 await operator.say(key=keys.operator)
-                await operator.find("snapshot", state="live", microphone={"paused": False})
+                await operator.find("snapshot", state="live", microphone={"paused": False, "lost": ""})
                 await operator.say("pause", paused=True)
-                await operator.find("snapshot", state="paused", microphone={"paused": True})
+                await operator.find("snapshot", state="paused", microphone={"paused": True, "lost": ""})
                 assert ear.paused
                 for one in (maria, john):
                     await one.find("room", state="paused")

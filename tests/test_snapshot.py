@@ -10,14 +10,17 @@ from typing import Any
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
+from attrs import evolve
 
 from pipeline.graph import Graph
 from pipeline.items import Item, Text
 from pipeline.node import Buffer, Read
 from pipeline.runner import Execution
+from pipeline.serve.room.local import Into
 from pipeline.snapshot import GraphSnapshot, take
 from pipeline.stage import Inbox, Outbox, Run, StageError
 from pipeline.testing import Collect, Playlist, noise
+from stages.silence import Silence
 from tests.simulated import in_simulated_time
 from tests.stages_for_tests import Blocked, Breaks, Endless, Pass, PassActor
 
@@ -237,6 +240,19 @@ async def test_as_json_is_plain_and_has_the_shape_that_pages_read(anyio_backend:
     assert (fused["fused"], fused["queue_s"], fused["producer"], fused["consumer"]) == (True, 0.0, "a", "b")
     shown = {"port", "queue_s", "peak_queue_s", "dropped_s", "rate_x", "texts_waiting", "policy"}
     assert all(shown <= edge.keys() for edge in told["edges"])
+
+
+async def test_what_a_stage_lost_is_told_in_seconds(anyio_backend: str) -> None:
+    graph = Graph().add("talk", Silence(duration=2.0, rate=24_000))
+    execution = Execution(graph.add("into", Into(intake=lambda: None, behind_s=1.0), "talk"))
+    await execution.run()
+    told, report = take(execution).as_json(), execution.report().as_json()
+    why = "somebody else spoke, or nobody could listen"
+    assert [stage["lost_s"] for stage in told["stages"]] == [{}, {why: 2.0}]
+    assert (report["lost"], report["lost_s"]) == ({f"into: {why}": 48_000}, {f"into: {why}": 2.0})
+    texts = evolve(execution.report().stages[1], losses={"too late, texts": 3})
+    report = evolve(execution.report(), stages=(texts,)).as_json()
+    assert (report["lost"], report["lost_s"]) == ({"into: too late, texts": 3}, {}), "texts have no length"
 
 
 async def test_a_text_is_flat_in_json(anyio_backend: str) -> None:

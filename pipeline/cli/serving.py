@@ -19,7 +19,7 @@ from pipeline.cli.controlling import control_folder_of, listen
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.keyboard import keyboard, pausing
 from pipeline.cli.room import Plan, links, room_of
-from pipeline.cli.room_microphone import HINT, obey_keys
+from pipeline.cli.room_microphone import HINT, obey_keys, tell_losses
 from pipeline.cli.words import plural
 from pipeline.control.server import ControlSocket
 from pipeline.serve.engine import Echo, Engine, Local, Relay
@@ -107,6 +107,7 @@ async def _serve(
                 with keyboard() if pausing([room.speaker]) else nullcontext() as keys:
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(_let_speak, hall, room)
+                        tasks.start_soon(tell_losses, hall, _say)
                         if keys is not None:
                             _say(HINT)
                             tasks.start_soon(obey_keys, keys, hall, _say)

@@ -53,16 +53,9 @@ def losses(report: Report) -> list[Loss]:
         if edge.consumer in report.failed and edge.texts_declined:
             found.append(Loss(edge.name, "its reader failed", plural(edge.texts_declined, "text")))
     for stage in report.stages:
-        rate = _rate_hz(stage.name, report.edges)
+        rate = report.rate_hz_of(stage.name)
         found += [_own(stage.name, why, count, rate) for why, count in stage.losses.items() if count]
     return found
-
-
-def _rate_hz(stage: str, edges: Sequence[EdgeLine]) -> int:
-    """At which a stage counts what it loses: of what it gives, or, where that is no sound, of what comes to it."""
-    given = (edge.rate_hz for edge in edges if edge.producer == stage)
-    came = (edge.rate_hz for edge in edges if edge.consumer == stage)
-    return next(filter(None, (*given, *came)), 0)
 
 
 def summary(graph: Graph, report: Report, before: Marks) -> list[Section]:

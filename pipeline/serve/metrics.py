@@ -65,7 +65,7 @@ class Metrics:
         )
         self.room_listeners = Gauge(
             "dragoman_room_listeners",
-            "Who reads captions in the room.",
+            "Who listens in the room, by the language they chose.",
             ["language"],
             registry=registry,
         )

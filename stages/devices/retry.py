@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define, field
 
 __all__ = ["Retry"]
@@ -13,9 +15,14 @@ _LONGEST_S = 4.0
 
 @define
 class Retry:
-    """Delays that grow from a quarter of a second to four, and a `status` to show; empty while all is well."""
+    """Delays that grow from a quarter of a second to four, and what to show meanwhile.
 
-    status: str = field(init=False, default="")
+    `changed` is called when it is lost, and when it is back.
+    """
+
+    changed: Callable[[], None] = field(default=lambda: None, repr=False, eq=False)
+    lost: str = field(init=False, default="")
+    """What is lost, and why; empty while all is well."""
     _what: str = field(init=False, default="")
     _delay_s: float = field(init=False, default=_FIRST_S)
 
@@ -24,16 +31,23 @@ class Retry:
         """Whether it is lost, and not back yet."""
         return bool(self._what)
 
+    @property
+    def status(self) -> str:
+        return f"{self.lost}; trying again every {self._delay_s:g} s" if self.lost else ""
+
     def begin(self, what: str, why: str) -> None:
         """`what` was lost."""
-        if not self.trying:
+        known = self.trying
+        if not known:
             self._delay_s = _FIRST_S
         self._what = what
         self.failed(why)
+        if not known:
+            self.changed()
 
     def failed(self, why: str) -> None:
         """It cannot be opened."""
-        self.status = f"lost the {self._what}: {why}; trying again every {self._delay_s:g} s"
+        self.lost = f"lost the {self._what}: {why}"
 
     def next_delay_s(self) -> float:
         """How long to wait now."""
@@ -42,4 +56,6 @@ class Retry:
 
     def end(self) -> None:
         """It is back."""
-        self._what = self.status = ""
+        if self.trying:
+            self._what = self.lost = ""
+            self.changed()

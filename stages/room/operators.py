@@ -1,7 +1,7 @@
 """What whoever runs a room sees of it, twice a second: everything that goes on; and what it may do.
 
 It says `{"type":"hello","key":...}` first. Then `{"type":"pause","paused":true}`, or false, is for a microphone of
-this machine; each snapshot tells as `microphone` whether one speaks, and whether it is paused.
+this machine; each snapshot tells as `microphone` whether one speaks, whether it is paused, and what is lost.
 """
 
 from __future__ import annotations

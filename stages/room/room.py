@@ -47,8 +47,12 @@ class Room:
         listener.choose(wish, now)
         self.changed()
 
+    def readers(self) -> Mapping[str, int]:
+        """How many chose each language: who has the original on, too, counts in the one that it stands beneath."""
+        return Counter(listener.wish.languages[0] for listener in self.listeners if listener.wish.languages)
+
     def captions_wanted(self) -> Mapping[str, int]:
-        """How many read each language."""
+        """How many want the captions of each language; one of them may want several."""
         return Counter(tag for listener in self.listeners for tag in listener.wish.languages)
 
     def voices_wanted(self) -> Mapping[str, int]:

@@ -138,7 +138,7 @@ class RoomSink:
     def meet(self, stages: Mapping[str, Stage]) -> None:
         """Find the microphones that an operator can pause."""
         self._watching.microphones = [stage for stage in stages.values() if isinstance(stage, Pausable)]
-        self._watching.notice_pauses(self._notice)
+        self._watching.notice_changes(self._notice)
 
     def probe(self) -> None:
         """Find out whether the port is free, and whether there is what was asked for."""
@@ -240,7 +240,7 @@ class RoomSink:
         self.room.change(state="paused" if self._watching.paused else "live")
 
     def _notice(self) -> None:
-        """A pause has begun, or is over."""
+        """A pause has begun, or is over; or a microphone is lost, or back."""
         if self.room.board.state in ("live", "paused"):
             self._go_on()
 

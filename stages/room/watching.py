@@ -9,7 +9,7 @@ import anyio
 from attrs import define, field
 
 from pipeline.stage import Pausable, Run
-from stages.room.figures import figures
+from stages.room.figures import figures, microphone_of
 from stages.room.keys import RoomKeys
 from stages.room.lag import Delays
 from stages.room.operators import Look
@@ -35,19 +35,18 @@ class Watching:
 
     def figures(self) -> Mapping[str, Any]:
         """What there is to tell beside the graph. Of a graph there are no sessions."""
-        microphone = {"paused": self.paused} if self.microphones else None
         told = figures(self.room, self.delays, anyio.current_time())
-        return {**told, "microphone": microphone, "sessions": []}
+        return {**told, "microphone": microphone_of(self.microphones), "sessions": []}
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is heard, since all microphones are paused."""
-        return bool(self.microphones) and all(microphone.paused for microphone in self.microphones)
+        """Whether nothing is heard, since all microphones are paused, or lost."""
+        return bool(self.microphones) and all(each.paused or each.lost for each in self.microphones)
 
-    def notice_pauses(self, notice: Callable[[], None]) -> None:
-        """Have `notice` called whenever one is paused, or goes on; who was called before still is."""
+    def notice_changes(self, notice: Callable[[], None]) -> None:
+        """Have `notice` called whenever one is paused or lost, or goes on; who was called before still is."""
         for microphone in self.microphones:
-            microphone.when_paused = _both(microphone.when_paused, notice)
+            microphone.when_changed = _both(microphone.when_changed, notice)
 
     # --- for operators
 

@@ -9,7 +9,7 @@ import anyio
 from attrs import frozen
 
 from pipeline.snapshot import GraphSnapshot, take
-from stages.room.figures import figures
+from stages.room.figures import figures, microphone_of
 from stages.room.operators import Look
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def figures_of(hall: Hall) -> Mapping[str, Any]:
     now = anyio.current_time()
     return {
         **figures(hall.room, hall.floor.delays, now),
-        "microphone": None if hall.microphone is None else {"paused": hall.microphone.paused},
+        "microphone": microphone_of([] if hall.microphone is None else [hall.microphone]),
         "sessions": [] if hall.speaker is None else [hall.speaker.figures(now)],
     }
 
@@ -67,9 +67,9 @@ def measure(hall: Hall, metrics: Metrics) -> None:
     """Put the room's figures of now into `metrics`, in the place of earlier ones."""
     metrics.room_listeners.clear()
     metrics.room_lag_s.clear()
-    wanted = hall.room.captions_wanted()
-    for tag in {*wanted, *(offer.tag for offer in hall.room.board.languages)}:
-        metrics.room_listeners.labels(tag).set(wanted.get(tag, 0))
+    readers = hall.room.readers()
+    for tag in {*readers, *(offer.tag for offer in hall.room.board.languages)}:
+        metrics.room_listeners.labels(tag).set(readers.get(tag, 0))
     for tag, ms in hall.room.dropped_ms().items():
         metrics.room_dropped_s.labels(tag).set(ms / 1000)
     for until, lag in hall.floor.delays.summary(anyio.current_time()).items():

@@ -209,7 +209,7 @@ class Hall:
         self._local = execution = Execution(speaking(stage, into))
         self._local_config = SessionConfig(self.source, output_modalities=("text",))
         if isinstance(stage, Pausable):
-            self.microphone, stage.when_paused = stage, self.notice
+            self.microphone, stage.when_changed = stage, self.notice
         self.notice()
         try:
             await self.service.engine.load(self._local_config)
@@ -261,7 +261,7 @@ class Hall:
         return {
             "state": self.room.board.state,
             "listeners": len(self.room.listeners),
-            "by_language": dict(sorted(self.room.captions_wanted().items())),
+            "by_language": dict(sorted(self.room.readers().items())),
             "paused": self.paused,
             "link": self.link,
         }
@@ -364,6 +364,6 @@ class Hall:
             return "ended"
         if self.speaker is None and self._local is None:
             return "waiting"
-        if self.paused:
-            return "paused"
+        if self.paused or (self.speaker is None and self.microphone is not None and self.microphone.lost):
+            return "paused"  # a lost microphone is waited for
         return "waiting" if self.hearing is None else "live"  # nobody is heard while models are loaded

@@ -1,7 +1,8 @@
 /** A running graph as a picture: drawn once, then only its words and colours change. Built of nodes, never of markup. */
 
 import { BOX, layers } from "/room-assets/layers.js";
-import { stageWords, wrapped } from "/room-assets/plain-words.js";
+import { lostWords } from "/room-assets/losses.js";
+import { count, seconds, stageWords, wrapped } from "/room-assets/plain-words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROOM = 15;
@@ -124,7 +125,8 @@ export class Drawing {
     const [word, look] = doing(stage);
     place.group.setAttribute("class", `stage ${look}`);
     say(place.chip, word);
-    const counts = Object.entries({ ...stage.losses, ...stage.counts }).filter(([, count]) => count).map(([what, count]) => `${what} ${count}`);
+    const counts = Object.entries(stage.counts ?? {}).filter(([, count]) => count).map(([what, count]) => `${what} ${count}`);
+    counts.unshift(...lostWords(stage.losses, stage.lost_s));
     const lines = wrapped(stage.status || counts.join(" · "), LINE_LETTERS, TOLD_LINES);
     place.told.forEach((line, n) => say(line, lines[n] ?? ""));
     say(place.tip, [`${stage.name} (${stage.kind}): ${word}`, stage.status, ...counts].filter(Boolean).join("\n"));
@@ -151,18 +153,6 @@ export function facts(edge) {
   if (edge.texts > 0 || edge.texts_waiting > 0) found.push(count(edge.texts ?? 0, "text"));
   if (edge.texts_waiting > 0) found.push(`${edge.texts_waiting} waiting`);
   return found.length ? found : ["idle"];
-}
-
-export function seconds(value) {
-  if (!Number.isFinite(value)) return "–";
-  const whole = Math.floor(value);
-  if (whole < 60) return `${value.toFixed(1)} s`;
-  const [minutes, rest] = [Math.floor(whole / 60), String(whole % 60).padStart(2, "0")];
-  return minutes < 60 ? `${minutes}:${rest} min` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest} h`;
-}
-
-export function count(number, word, words = `${word}s`) {
-  return `${number} ${number === 1 ? word : words}`;
 }
 
 export function make(tag, look = "", text = "") {

@@ -55,3 +55,15 @@ export function wrapped(text, width, most) {
   if (lines.length > most) kept[most - 1] = `${kept[most - 1].slice(0, width - 2)} …`;
   return kept;
 }
+
+export function seconds(value) {
+  if (!Number.isFinite(value)) return "–";
+  const whole = Math.floor(value);
+  if (whole < 60) return `${value.toFixed(1)} s`;
+  const [minutes, rest] = [Math.floor(whole / 60), String(whole % 60).padStart(2, "0")];
+  return minutes < 60 ? `${minutes}:${rest} min` : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest} h`;
+}
+
+export function count(number, word, words = `${word}s`) {
+  return `${number} ${number === 1 ? word : words}`;
+}

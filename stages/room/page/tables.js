@@ -1,6 +1,8 @@
 /** Tables of the operator's page, and among them the ledger of a graph that has ended. */
 
-import { make, seconds } from "/room-assets/drawing.js";
+import { make } from "/room-assets/drawing.js";
+import { lostWords } from "/room-assets/losses.js";
+import { seconds } from "/room-assets/plain-words.js";
 
 /** Show `rows` in `place`. A head that ends in # is over numbers; a cell may be `[text, alarm]`; without rows: `empty`. */
 export function table(place, heads, rows, empty) {
@@ -29,11 +31,11 @@ export function table(place, heads, rows, empty) {
 /** What became of the sound of a graph: in a line, and edge by edge for whoever unfolds it. */
 export function ledger(title, report) {
   const place = make("div", "ledger");
-  const lost = Object.entries(report.lost ?? {});
+  const lost = lostWords(report.lost, report.lost_s);
   const told = [
     `${seconds(report.media_s)} of sound, worked on for ${seconds(report.wall_s)}`,
     report.balanced ? "all of it is accounted for" : "the account does not balance",
-    lost.length ? `lost: ${lost.map(([what, number]) => `${what} ${number}`).join(", ")}` : "nothing is lost",
+    lost.length ? `lost: ${lost.join(", ")}` : "nothing is lost",
   ];
   const more = make("details");
   const box = make("div", "scroll");

@@ -1,8 +1,9 @@
 /** The operator's page: twice a second a snapshot comes, and is shown. */
 
-import { count, Drawing, make, say, seconds } from "/room-assets/drawing.js";
+import { Drawing, make, say } from "/room-assets/drawing.js";
+import { lostInAll } from "/room-assets/losses.js";
 import { Notices } from "/room-assets/notices.js";
-import { graphWords, isKnown, languageWords } from "/room-assets/plain-words.js";
+import { count, graphWords, isKnown, languageWords, seconds } from "/room-assets/plain-words.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
 import { ledger, table } from "/room-assets/tables.js";
 
@@ -67,6 +68,8 @@ function showPause(microphone) {
   paused = Boolean(microphone?.paused);
   at("pause").classList.toggle("primary", paused);
   say(at("pause"), paused ? "Let the microphone hear" : "Pause the microphone");
+  if (microphone?.lost) notices.show("microphone", "bad", "The microphone of the server's machine is lost", `${microphone.lost}. It goes on as soon as it is back.`);
+  else notices.drop("microphone");
 }
 
 at("pause").addEventListener("click", () => link.send({ type: "pause", paused: !paused }));
@@ -94,15 +97,17 @@ function showGraphs(graphs) {
 
 function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   const all = Object.values(listeners);
+  const read = all.filter((each) => each.count).length;
   const sum = (name) => all.reduce((total, each) => total + (each[name] ?? 0), 0);
-  const droppedS = graphs.flatMap((graph) => graph.edges).reduce((total, edge) => total + (edge.tap ? 0 : (edge.dropped_s ?? 0)), 0);
+  const running = graphs.filter((graph) => !(ended && ledgers.has(graph.name))); // at the end a graph may be in both
+  const lost = lostInAll(running, [...ledgers.values()]);
   card("shown", "Captions appear after", ...lagOf(lag.shown));
   card("heard", "The voice follows after", ...lagOf(lag.heard));
-  // Who reads two languages is still one person.
   const hear = count(sum("voices"), "hears", "hear");
-  card("listeners", "Listeners", String(people ?? sum("count")), all.length ? `in ${count(all.length, "language")} · ${hear} the voice` : "nobody yet");
-  const lostS = droppedS + sum("dropped_s");
-  card("lost", "Lost", seconds(lostS), lostS > 0 ? `${seconds(droppedS)} here, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", lostS > 0);
+  card("listeners", "Listeners", String(people ?? sum("count")), read ? `in ${count(read, "language")} · ${hear} the voice` : "nobody now");
+  const here = [seconds(lost.s), lost.texts && count(lost.texts, "text")].filter(Boolean).join(", ");
+  const isLost = lost.s + lost.texts + sum("dropped_s") > 0;
+  card("lost", "Lost", seconds(lost.s + sum("dropped_s")), isLost ? `${here} here, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", isLost);
 }
 
 function lagOf(lag) {
@@ -134,7 +139,7 @@ function showLanguages(listeners) {
 function showSpeakers({ state, sessions = [], microphone }) {
   const doing = { waiting: "gets ready", live: "speaks", paused: "is paused" };
   const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
-  if (microphone) rows.push(["The microphone of the server's machine", sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
+  if (microphone) rows.push(["The microphone of the server's machine", microphone.lost ? ["is lost", true] : sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
   table(at("speakers"), ["Who", "Now", "For#"], rows, state === "live" ? "What the graph below hears." : "Nobody speaks.");
 }
 
