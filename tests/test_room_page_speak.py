@@ -118,13 +118,17 @@ def test_what_is_said_while_the_network_is_away_is_kept(browser: Browser, server
         peer = server.peer()
         assert peer.hear()["type"] == "session.update"
         page.wait_for_function("() => window.dragoman.outgoing.heldMs >= 500")
-        expect(page.locator("#hint")).to_have_text(re.compile("wait here"))
+        expect(page.locator("#sentence")).to_have_text("Not connected: nobody hears you now.")
+        expect(page.locator("#hint")).not_to_have_text(re.compile("wait here"))  # the network is not slow
         assert peer.heard.empty()
         peer.say(CREATED)
         page.wait_for_function("() => window.dragoman.outgoing.heldMs <= 100")
         assert page.evaluate("() => window.dragoman.outgoing.droppedMs") == 0
         expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#sentence")).to_have_text(re.compile("You are live"))
         expect(page.locator("#notices .notice")).to_have_count(0)
+        page.evaluate("Object.defineProperty(WebSocket.prototype, 'bufferedAmount', {get: () => 1e6})")
+        expect(page.locator("#hint")).to_have_text(re.compile("The network is slow: .* wait here"))
 
 
 def test_a_pause_outlives_the_connection(browser: Browser, server: Rooms) -> None:
@@ -174,6 +178,27 @@ def test_what_is_understood_and_who_listens_is_shown(browser: Browser, server: R
         link = page.locator("#link").input_value()
         assert link == "http://192.168.1.20:8765/r/five", "what this machine goes by is of no use to phones"
         assert page.evaluate("() => window.broken") is None
+
+
+def test_the_newest_line_stays_in_view_when_there_is_less_room(browser: Browser, server: Rooms) -> None:
+    below = "() => { const box = document.querySelector('#transcript');"
+    below += " return Math.round(box.scrollHeight - box.scrollTop - box.clientHeight) }"
+    with opened(browser, f"{server.url}/r/room/speak?key=k", viewport={"width": 1280, "height": 720}) as page:
+        peer = started(page, server)
+        completed = "conversation.item.input_audio_transcription.completed"
+        for number in range(20):
+            peer.say({"type": completed, "transcript": f"The sentence with the number {number}."})
+        expect(page.locator("#transcript p")).to_have_count(20)
+        before = page.locator("#transcript").evaluate("box => box.clientHeight")
+        page.locator("#understood").evaluate("place => { place.style.height = '20rem' }")
+        assert page.locator("#transcript").evaluate("box => box.clientHeight") < before
+        page.wait_for_function(f"() => ({below})() <= 1")
+        page.locator("#transcript").evaluate("box => box.scrollTo(0, 0)")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.locator("#understood").evaluate("place => { place.style.height = '18rem' }")
+        peer.say({"type": completed, "transcript": "One more."})
+        expect(page.locator("#transcript p")).to_have_count(21)
+        assert page.evaluate(below) > 100, "who reads further up stays there"
 
 
 # --- what may go wrong

@@ -9,7 +9,7 @@ import { Notices } from "/room-assets/notices.js";
 import { BLOCK_MS, Outgoing } from "/room-assets/outgoing.js";
 import { stayAwake } from "/room-assets/screen.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
-import { BUTTONS, LOADING, NOTICES, SENTENCES, START, STATES } from "/room-assets/speaker-words.js";
+import { ADRIFT, BUTTONS, LOADING, NOTICES, SENTENCES, START, STATES } from "/room-assets/speaker-words.js";
 import { Transcript } from "/room-assets/transcript.js";
 import { bestOf } from "/room-assets/words.js";
 
@@ -31,7 +31,7 @@ const link = new Link(`${roomPath()}/speak-socket`, {
   state(state, code) {
     Object.assign(talk, { link: state, code });
     if (state !== "open") {
-      outgoing.open = talk.created = false;
+      outgoing.open = talk.created = talk.loading = false;
       attendance.show();
     }
     if (state === "refused" || state === "missing") refuse(state, talk.fault);
@@ -61,6 +61,11 @@ window.dragoman = {
 
 function isOn() {
   return talk.phase === "live" || talk.phase === "paused" || talk.phase === "starting";
+}
+
+/** Whether what is said reaches nobody: the connection is lost, or back and the session not open yet. */
+function isUnheard() {
+  return (isOn() && talk.link === "reconnecting") || (talk.phase === "live" && !talk.created);
 }
 
 // --- the session
@@ -233,7 +238,7 @@ function show() {
   button.dataset.does = phase === "live" ? "pause" : "start";
   button.disabled = phase === "starting" || phase === "barred";
   say(at("talk-word"), BUTTONS[phase] ?? START);
-  say(at("sentence"), phase === "starting" && talk.loading ? LOADING : SENTENCES[shown]);
+  say(at("sentence"), talk.loading && isOn() ? LOADING : isUnheard() ? ADRIFT : SENTENCES[shown]);
   at("stop").hidden = !isOn();
   at("device").disabled = phase === "starting";
   if (adrift) lostLink();
@@ -253,7 +258,7 @@ function say(place, text) {
 /** What is worth knowing now, the gravest first. */
 function showHint() {
   const live = talk.phase === "live";
-  const behind = live && outgoing.heldMs > 3 * BLOCK_MS;
+  const behind = live && talk.created && outgoing.heldMs > 3 * BLOCK_MS;
   const warning = behind ? `The network is slow: ${seconds(outgoing.heldMs)} wait here.` : live ? level.advice : "";
   const lost = outgoing.droppedMs > 0 ? `${seconds(outgoing.droppedMs)} could not be sent.` : "";
   const space = keys.matches ? { live: "Space pauses.", paused: "Space goes on." }[talk.phase] : "";

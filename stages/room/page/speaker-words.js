@@ -9,6 +9,7 @@ export const SENTENCES = {
   refused: "The room is not open to this page.",
   taken: "The microphone is off.",
 };
+export const ADRIFT = "Not connected: nobody hears you now.";
 export const BUTTONS = { live: "Pause", paused: "Go on", starting: "One moment…" };
 export const START = "Start speaking";
 export const STATES = { idle: "Not started", starting: "Connecting…", live: "Live", paused: "Paused", stopped: "Stopped", refused: "Refused", taken: "Taken over" };

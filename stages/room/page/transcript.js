@@ -6,9 +6,13 @@ const NEAR_PX = 48;
 export class Transcript {
   #place;
   #growing = null;
+  #following = true;
+  #top = 0;
 
   constructor(place) {
     this.#place = place;
+    place.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#follow()).observe(place);
   }
 
   /** More of the utterance that is growing. */
@@ -28,10 +32,24 @@ export class Transcript {
 
   #change(language, work) {
     const place = this.#place;
-    const near = place.scrollHeight - place.scrollTop - place.clientHeight < NEAR_PX;
     work(this.#line(language));
     while (place.childElementCount > MOST_LINES) place.firstElementChild.remove();
-    if (near) place.scrollTop = place.scrollHeight;
+    this.#follow();
+  }
+
+  /** The newest line stays in view, also where the box shrinks, unless somebody has scrolled up. */
+  #follow() {
+    if (!this.#following) return;
+    this.#place.scrollTop = this.#place.scrollHeight;
+    this.#top = this.#place.scrollTop;
+  }
+
+  /** Only who scrolls up leaves the newest line. */
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#place;
+    const up = scrollTop < this.#top - 1;
+    this.#top = scrollTop;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX || (this.#following && !up);
   }
 
   #line(language) {
