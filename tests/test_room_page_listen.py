@@ -206,10 +206,10 @@ def test_a_server_that_was_restarted_begins_to_count_anew(browser: Browser, serv
         expect(page.locator("#lines .main")).to_have_count(2)
         peer.say(room(state="ended"))
         peer.close(1001)
-        expect(page.locator("#status")).to_have_text(re.compile("reiniciando"))
         peer = server.peer()
         peer.hear()
-        expect(page.locator("#state")).to_have_text("Reconectando…")  # how the room is, it has not said yet
+        expect(page.locator("#state")).to_have_text("Encerrado")  # until the room says how it is now
+        expect(page.locator("#status")).to_have_text("")
         peer.say(room(life="b"), caption(1, "Outra vez.", utterance=1))
         expect(page.locator("#lines .main")).to_have_text(["Um.", "Dois.", "Outra vez."])
         expect(page.locator("#status")).to_have_text("")

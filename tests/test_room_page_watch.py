@@ -34,6 +34,7 @@ def snapshot(**changes: Any) -> dict[str, Any]:
     graph = {"name": "recognition", "state": "running", "at_s": 65.0, "done_s": 64.0, "total_s": None}
     whole = {
         "at_s": 65.0,
+        "life": "a",
         "title": "Sunday & friends",
         "state": "live",
         "people": 40,
@@ -113,6 +114,28 @@ def test_what_a_stage_counts_is_told_whole(browser: Browser, server: Rooms) -> N
         assert page.evaluate(CROWDED) == []
 
 
+def test_a_recording_is_not_called_a_microphone(browser: Browser, server: Rooms) -> None:
+    graph = {**snapshot()["graphs"][0], "name": "speaker", "edges": []}
+    with opened(browser, f"{server.url}/r/eight/watch?key=operator", viewport=DESKTOP) as page:
+        peer = watching(page, server)
+        for kind, title, does in (
+            ("file", "The recording", "Plays a recording"),
+            ("microphone", "The microphone of this machine", "Listens here"),
+        ):
+            peer.say(snapshot(graphs=[]), snapshot(graphs=[{**graph, "stages": [stage("source", kind=kind)]}]))
+            expect(page.locator(".graph figcaption")).to_contain_text(title)
+            expect(page.locator(".stage .name")).to_have_text(does)
+
+
+def test_on_a_phone_nothing_is_cut_off(browser: Browser, server: Rooms) -> None:
+    with opened(browser, f"{server.url}/r/nine/watch?key=operator") as page:
+        watching(page, server).say(snapshot(microphone={"paused": False, "lost": ""}))
+        expect(page.locator(".stage")).to_have_count(3)
+        assert page.evaluate(CUT) == []
+
+
+CUT = """() => [...document.querySelectorAll("#languages, #speakers, .graph")].filter(
+  place => place.scrollWidth > place.clientWidth).map(place => place.textContent)"""
 CROWDED = """() => [...document.querySelectorAll(".stage")].filter(stage => {
   const [name, chip, ...told] = [...stage.querySelectorAll("text")].map(each => each.getBoundingClientRect());
   const edge = stage.querySelector("rect").getBoundingClientRect().right;
@@ -229,12 +252,19 @@ def test_it_comes_back(browser: Browser, server: Rooms) -> None:
     with opened(browser, f"{server.url}/r/four/watch?key=operator") as page:
         peer = watching(page, server)
         peer.say(snapshot())
+        report = {"media_s": 2.0, "wall_s": 2.5, "balanced": True, "lost": {}, "edges": []}
+        peer.say({"type": "ledger", "graph": "recognition", "report": report})
         expect(page.locator(".stage")).to_have_count(3)
         peer.close(1001)
         expect(page.locator("#notices")).to_contain_text("What is shown is from before")
-        watching(page, server).say(snapshot())
+        peer = watching(page, server)
+        peer.say(snapshot())
         expect(page.locator("#state")).to_have_text("Live")
         expect(page.locator("#notices .notice")).to_have_count(0)
+        expect(page.locator(".ledger")).to_have_count(1)
+        peer.say(snapshot(life="b", people=0, listeners={"pt-br": {"count": 0, "voices": 0, "dropped_s": 0.5}}))
+        expect(page.locator(".ledger")).to_have_count(0)  # it was of a server that is no more
+        assert card(page, "listeners") == "Listeners 0 nobody now"
 
 
 LAYERS = """async () => {

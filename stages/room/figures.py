@@ -15,7 +15,8 @@ __all__ = ["figures", "microphone_of"]
 def figures(room: Room, delays: Delays, now: float) -> Mapping[str, Any]:
     """How the room stands, who listens in which language, and how late they are, in seconds.
 
-    `names` has those of the languages. `people` is how many there are, each counted in one language.
+    `names` has those of the languages. `people` is how many there are, each counted in one language. `life` is
+    another one when the server was started anew.
     """
     readers, voices, dropped = room.readers(), room.voices_wanted(), room.dropped_ms()
     listeners = {
@@ -27,6 +28,7 @@ def figures(room: Room, delays: Delays, now: float) -> Mapping[str, Any]:
         for tag in sorted({*readers, *voices, *dropped})
     }
     return {
+        "life": room.board.life,
         "title": room.board.title,
         "state": room.board.state,
         "people": len(room.listeners),

@@ -86,7 +86,7 @@ export class Drawing {
       return made;
     };
     group.append(draw("rect", { width: BOX.width, height: BOX.height, rx: 10 }));
-    write("name", 12, 23, short(this.#plain ? stageWords(stage.name) : stage.name, 18));
+    write("name", 12, 23, short(this.#plain ? stageWords(stage) : stage.name, 18));
     const chip = write("chip", BOX.width - 12, 23);
     const told = Array.from({ length: TOLD_LINES }, (_, line) => write("told", 12, 41 + 14 * line));
     const tip = draw("title");

@@ -78,6 +78,7 @@ export class Interpreter {
   /** The connection is lost: what is here is still heard. */
   end() {
     this.#utterance = null;
+    this.lateMs = 0;
     this.voice?.end();
   }
 

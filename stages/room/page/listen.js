@@ -164,8 +164,9 @@ function begin() {
 function state() {
   if (link.state === "refused" || link.state === "missing") return "refused";
   if (link.state === "closed") return "ended";
-  if (link.state === "open") return told ? choice.room.state : choice.room ? "reconnecting" : "connecting";
-  return link.state;
+  if (told) return choice.room.state;
+  if (choice.room?.state === "ended") return "ended"; // it was told, and the server is gone since
+  return link.state === "open" ? (choice.room ? "reconnecting" : "connecting") : link.state;
 }
 
 function show() {
@@ -218,7 +219,7 @@ function showVoice() {
 
 function showStatus() {
   const bad = { refused: words.refused, missing: words.gone }[link.state] ?? failed.get(choice.language);
-  const going = link.state === "reconnecting" && { [GOING_AWAY]: words.restarting, [FULL]: words.crowded }[link.code];
+  const going = state() === "reconnecting" && { [GOING_AWAY]: words.restarting, [FULL]: words.crowded }[link.code];
   const asleep = choice.voice && interpreter.asleep && words.asleep;
   const ready = preparing.has(choice.language) && words.preparing;
   status.show(bad, going || asleep || ready, state() === "paused" && !lines.isEmpty && words.pausing);

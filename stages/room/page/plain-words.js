@@ -2,6 +2,7 @@
 
 export const STAGES = {
   source: "Listens here",
+  file: "Plays a recording",
   into: "Passes it on",
   ears: "Hears the speaker",
   pcm: "Adapts the sound",
@@ -26,14 +27,16 @@ export function isKnown(name) {
   return Object.hasOwn(GRAPHS, name) || MADE.test(name);
 }
 
-/** What the stage `name` of such a graph does. One within another is called `interpreter/echo`. */
-export function stageWords(name) {
+/** What such a graph's stage does, of that `name` and `kind`. One within another is called `interpreter/echo`. */
+export function stageWords({ name, kind }) {
+  if (name === "source" && kind === "file") return STAGES.file;
   const known = name.split("/").findLast((part) => Object.hasOwn(STAGES, part));
   return known ? STAGES[known] : name;
 }
 
-/** The graph `name`, such as `pt-br captions`; `languages` has the names of the languages by tag. */
-export function graphWords(name, languages) {
+/** The graph `name`, such as `pt-br captions`, of these stages; `languages` has the names of the languages by tag. */
+export function graphWords(name, languages, stages = []) {
+  if (name === "speaker" && stages.some(({ kind }) => kind === "file")) return "The recording";
   if (Object.hasOwn(GRAPHS, name)) return GRAPHS[name];
   const [, tag, what] = MADE.exec(name) ?? [];
   return tag ? `${what === "voice" ? "Voice" : "Captions"} in ${languageWords(tag, languages)}` : name;

@@ -14,6 +14,7 @@ const drawings = new Map();
 const ledgers = new Map();
 const notices = new Notices(at("notices"));
 let tongues = {}; // the names of the languages, by tag
+let life = null; // of the room: another one where the server was started anew
 let fault = "";
 let ended = false; // as the room said last
 let paused = false; // the microphone of the server's machine, if one speaks
@@ -34,6 +35,8 @@ window.dragoman = {
 const takes = {
   snapshot(snapshot) {
     window.dragoman.snapshots += 1;
+    if (life !== null && snapshot.life !== life) forget();
+    life = snapshot.life ?? null;
     ended = snapshot.state === "ended";
     say(at("state"), { waiting: "Waiting for a speaker", live: "Live", paused: "Paused", ended: "Ended" }[snapshot.state] ?? String(snapshot.state));
     at("state").dataset.state = snapshot.state;
@@ -86,7 +89,7 @@ function showGraphs(graphs) {
   }
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
-      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues), isKnown(graph.name)));
+      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues, graph.stages), isKnown(graph.name)));
       at("graphs")[FIRST.test(graph.name) ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
@@ -145,9 +148,15 @@ function showSpeakers({ state, sessions = [], microphone }) {
 
 // --- the ledger
 
+/** What had ended was of another server. */
+function forget() {
+  ledgers.clear();
+  showLedgers();
+}
+
 function showLedgers() {
   at("ledger-section").hidden = ledgers.size === 0;
-  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(graphWords(name, tongues), report)));
+  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(graphWords(name, tongues, report.stages), report)));
 }
 
 // --- the link
