@@ -119,12 +119,17 @@ def test_a_recording_is_not_called_a_microphone(browser: Browser, server: Rooms)
     with opened(browser, f"{server.url}/r/eight/watch?key=operator", viewport=DESKTOP) as page:
         peer = watching(page, server)
         for kind, title, does in (
-            ("file", "The recording", "Plays a recording"),
+            ("file", "A recording", "Plays a recording"),
             ("microphone", "The microphone of this machine", "Listens here"),
         ):
-            peer.say(snapshot(graphs=[]), snapshot(graphs=[{**graph, "stages": [stage("source", kind=kind)]}]))
+            stages = [stage("source", kind=kind)]
+            peer.say(snapshot(graphs=[]), snapshot(graphs=[{**graph, "stages": stages}], sessions=[]))
             expect(page.locator(".graph figcaption")).to_contain_text(title)
             expect(page.locator(".stage .name")).to_have_text(does)
+            expect(page.locator("#speakers td")).to_have_count(3 * (kind == "file"))
+        expect(page.locator("#speakers")).to_have_text("What the graph below hears.")
+        peer.say(snapshot(graphs=[], sessions=[], state="waiting"))
+        expect(page.locator("#speakers")).to_have_text("Nobody speaks.")
 
 
 def test_on_a_phone_nothing_is_cut_off(browser: Browser, server: Rooms) -> None:
@@ -205,6 +210,8 @@ def test_the_ledger_is_a_table(browser: Browser, server: Rooms) -> None:
         )
         peer.say(snapshot(graphs=[], listeners={}))
         expect(page.locator("#card-lost")).to_contain_text("1.0 s, 2 texts here")  # as the ledger says
+        peer.say(snapshot(graphs=[], listeners={"pt-br": {"count": 1, "voices": 1, "dropped_s": 0.02}}))
+        expect(page.locator("#card-lost .small")).to_have_text("1.0 s, 2 texts here, 20 ms at slow phones")
         lost = {"losses": {"device away": 48_000}, "lost_s": {"device away": 2.0}}
         peer.say(snapshot(graphs=[{**snapshot()["graphs"][0], "stages": [stage("source", **lost)], "edges": []}]))
         expect(page.locator(".stage .told").first).to_have_text("device away 2.0 s")

@@ -10,7 +10,7 @@ export function lostWords(lost = {}, lostS = {}) {
     .filter(([, number]) => number)
     .map(([what, number]) => {
       if (TEXTS.test(what)) return `${what.replace(TEXTS, "")} ${count(number, "text")}`;
-      return `${what} ${Object.hasOwn(lostS, what) ? seconds(lostS[what]) : count(number, "frame")}`;
+      return `${what} ${Object.hasOwn(lostS, what) ? lossWords(lostS[what]) : count(number, "frame")}`;
     });
 }
 
@@ -23,6 +23,11 @@ export function lostInAll(graphs, reports) {
     s: sum(edges.map((edge) => edge.dropped_s)) + sum(told.map(([, lostS]) => sum(Object.values(lostS ?? {})))),
     texts: sum(edges.map((edge) => edge.texts_dropped)) + sum(told.map(texts)),
   };
+}
+
+/** How long a loss is: one that is short is not told as 0.0 s. */
+export function lossWords(s) {
+  return s > 0 && s < 0.1 ? `${Math.max(1, Math.round(1000 * s))} ms` : seconds(s);
 }
 
 function sum(numbers) {

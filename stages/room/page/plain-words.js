@@ -34,9 +34,15 @@ export function stageWords({ name, kind }) {
   return known ? STAGES[known] : name;
 }
 
-/** The graph `name`, such as `pt-br captions`, of these stages; `languages` has the names of the languages by tag. */
-export function graphWords(name, languages, stages = []) {
-  if (name === "speaker" && stages.some(({ kind }) => kind === "file")) return "The recording";
+/** Whether that is a recording that speaks in a room, for a rehearsal. */
+export function isRecording({ name, stages = [] }) {
+  return name === "speaker" && stages.some(({ kind }) => kind === "file");
+}
+
+/** A graph, such as the one named `pt-br captions`; `languages` has the names of the languages by tag. */
+export function graphWords(graph, languages) {
+  const { name } = graph;
+  if (isRecording(graph)) return "A recording";
   if (Object.hasOwn(GRAPHS, name)) return GRAPHS[name];
   const [, tag, what] = MADE.exec(name) ?? [];
   return tag ? `${what === "voice" ? "Voice" : "Captions"} in ${languageWords(tag, languages)}` : name;

@@ -6,7 +6,7 @@ import { seconds } from "/room-assets/plain-words.js";
 
 /** Show `rows` in `place`. A head that ends in # is over numbers; a cell may be `[text, alarm]`; without rows: `empty`. */
 export function table(place, heads, rows, empty) {
-  const shown = JSON.stringify(rows);
+  const shown = JSON.stringify(rows.length ? rows : empty);
   if (place.dataset.shown === shown) return;
   place.dataset.shown = shown;
   if (!rows.length) return place.replaceChildren(make("p", "quiet", empty));

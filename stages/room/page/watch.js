@@ -1,9 +1,9 @@
 /** The operator's page: twice a second a snapshot comes, and is shown. */
 
 import { Drawing, make, say } from "/room-assets/drawing.js";
-import { lostInAll } from "/room-assets/losses.js";
+import { lossWords, lostInAll } from "/room-assets/losses.js";
 import { Notices } from "/room-assets/notices.js";
-import { count, graphWords, isKnown, languageWords, seconds } from "/room-assets/plain-words.js";
+import { count, graphWords, isKnown, isRecording, languageWords, seconds } from "/room-assets/plain-words.js";
 import { GOING_AWAY, Link, roomPath } from "/room-assets/socket.js";
 import { ledger, table } from "/room-assets/tables.js";
 
@@ -89,7 +89,7 @@ function showGraphs(graphs) {
   }
   for (const graph of graphs) {
     if (!drawings.has(graph.name)) {
-      drawings.set(graph.name, new Drawing(graphWords(graph.name, tongues, graph.stages), isKnown(graph.name)));
+      drawings.set(graph.name, new Drawing(graphWords(graph, tongues), isKnown(graph.name)));
       at("graphs")[FIRST.test(graph.name) ? "prepend" : "append"](drawings.get(graph.name).element);
     }
     drawings.get(graph.name).show(graph);
@@ -108,9 +108,10 @@ function showCards({ lag = {}, listeners = {}, graphs = [], people }) {
   card("heard", "The voice follows after", ...lagOf(lag.heard));
   const hear = count(sum("voices"), "hears", "hear");
   card("listeners", "Listeners", String(people ?? sum("count")), read ? `in ${count(read, "language")} · ${hear} the voice` : "nobody now");
-  const here = [seconds(lost.s), lost.texts && count(lost.texts, "text")].filter(Boolean).join(", ");
-  const isLost = lost.s + lost.texts + sum("dropped_s") > 0;
-  card("lost", "Lost", seconds(lost.s + sum("dropped_s")), isLost ? `${here} here, ${seconds(sum("dropped_s"))} at slow phones` : "nothing", isLost);
+  const here = [lossWords(lost.s), lost.texts && count(lost.texts, "text")].filter(Boolean).join(", ");
+  const phonesS = sum("dropped_s");
+  const isLost = lost.s + lost.texts + phonesS > 0;
+  card("lost", "Lost", lossWords(lost.s + phonesS), isLost ? `${here} here, ${lossWords(phonesS)} at slow phones` : "nothing", isLost);
 }
 
 function lagOf(lag) {
@@ -139,10 +140,11 @@ function showLanguages(listeners) {
   table(at("languages"), ["Language", "Read#", "Hear the voice#", "Sound skipped#"], rows, "Nobody listens.");
 }
 
-function showSpeakers({ state, sessions = [], microphone }) {
+function showSpeakers({ state, sessions = [], microphone, graphs = [] }) {
   const doing = { waiting: "gets ready", live: "speaks", paused: "is paused" };
   const rows = sessions.map(({ state, since_s: since }) => ["Somebody in a browser", doing[state] ?? state, seconds(since)]);
   if (microphone) rows.push(["The microphone of the server's machine", microphone.lost ? ["is lost", true] : sessions.length ? "waits until the browser has ended" : doing[microphone.paused ? "paused" : "live"], ""]);
+  if (graphs.some(isRecording)) rows.push(["A recording", sessions.length ? "is not heard: a browser speaks" : "speaks", ""]);
   table(at("speakers"), ["Who", "Now", "For#"], rows, state === "live" ? "What the graph below hears." : "Nobody speaks.");
 }
 
@@ -156,7 +158,7 @@ function forget() {
 
 function showLedgers() {
   at("ledger-section").hidden = ledgers.size === 0;
-  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(graphWords(name, tongues, report.stages), report)));
+  at("ledgers").replaceChildren(...[...ledgers].map(([name, report]) => ledger(graphWords({ ...report, name }, tongues), report)));
 }
 
 // --- the link
