@@ -395,6 +395,11 @@ async def test_an_operator_pauses_the_microphone_of_the_graph_and_everybody_sees
                 ear.paused = False  # as the terminal does, and `dragoman pause`
                 for one in (maria, john):
                     await one.find("room", state="live")
+                for lost, state in (("lost the microphone 'usb'", "paused"), ("", "live")):
+                    ear.lose(lost)
+                    await operator.find("snapshot", state=state, microphone={"paused": False, "lost": lost})
+                    for one in (maria, john):
+                        await one.find("room", state=state)
                 execution.stop()
                 assert await maria.closed() == 1001
                 assert maria.told[-1]["state"] == "ended"

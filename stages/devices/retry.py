@@ -15,14 +15,15 @@ _LONGEST_S = 4.0
 
 @define
 class Retry:
-    """Delays that grow from a quarter of a second to four, and what to show meanwhile.
+    """Delays that grow from a quarter of a second to four, and a `status` to show; empty while all is well.
 
     `changed` is called when it is lost, and when it is back.
     """
 
     changed: Callable[[], None] = field(default=lambda: None, repr=False, eq=False)
+    status: str = field(init=False, default="")
     lost: str = field(init=False, default="")
-    """What is lost, and why; empty while all is well."""
+    """What is lost, and why, without when it is tried again."""
     _what: str = field(init=False, default="")
     _delay_s: float = field(init=False, default=_FIRST_S)
 
@@ -30,10 +31,6 @@ class Retry:
     def trying(self) -> bool:
         """Whether it is lost, and not back yet."""
         return bool(self._what)
-
-    @property
-    def status(self) -> str:
-        return f"{self.lost}; trying again every {self._delay_s:g} s" if self.lost else ""
 
     def begin(self, what: str, why: str) -> None:
         """`what` was lost."""
@@ -48,6 +45,7 @@ class Retry:
     def failed(self, why: str) -> None:
         """It cannot be opened."""
         self.lost = f"lost the {self._what}: {why}"
+        self.status = f"{self.lost}; trying again every {self._delay_s:g} s"
 
     def next_delay_s(self) -> float:
         """How long to wait now."""
@@ -57,5 +55,5 @@ class Retry:
     def end(self) -> None:
         """It is back."""
         if self.trying:
-            self._what = self.lost = ""
+            self._what = self.lost = self.status = ""
             self.changed()
