@@ -35,11 +35,13 @@ from stages.translate.realtime.events import (
     AudioDelta,
     AudioDone,
     Closed,
+    Payload,
     SessionConfig,
     SessionStarting,
     TextDelta,
     TextDone,
     TranscriptCompleted,
+    TranscriptDelta,
 )
 from tests.realtime_server import Peer, Script, Service, hang_up, refuse, scripted
 
@@ -565,16 +567,75 @@ async def test_waiting_until_it_is_quiet() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()
         await peer.heard(4800)
-        await peer.send(TextDone("olá"))
+        await peer.send(TextDone("olá"), AudioDone())
 
     async with scripted(script) as service, await to(service) as session:
         await session.wait_until_ready()
         assert not await session.wait_until_quiet(quiet_s=5, timeout_s=0.01)
         await session.send_audio(bytes(4800))
         assert await session.wait_until_quiet(quiet_s=0.1)
-        assert [event.payload async for event in _first(session, 3)][-1] == TextDone("olá")
+        assert [event.payload async for event in _first(session, 4)][-1] == AudioDone()
         await session.close()
         assert not await session.wait_until_quiet()
+
+
+ANSWERS: dict[str, list[Payload]] = {
+    "a transcript": [TranscriptCompleted("hello")],
+    "part of a transcript": [TranscriptDelta("hel")],
+    "part of a text": [TextDelta("ol")],
+    "a text": [TextDone("olá")],
+    "part of its speech": [TextDone("olá"), AudioDelta(bytes(2))],
+    "one of two": [TranscriptCompleted("one"), TranscriptCompleted("two"), TextDone("um"), AudioDone()],
+}
+REST: dict[str, list[Payload]] = {
+    "a transcript": [TextDone("olá"), AudioDone()],
+    "part of a transcript": [TranscriptCompleted("hello"), TextDone("olá"), AudioDone()],
+    "part of a text": [TextDone("olá"), AudioDone()],
+    "a text": [AudioDone()],
+    "part of its speech": [AudioDone()],
+    "one of two": [AudioDone(), TextDone("dois")],
+}
+
+
+@pytest.mark.parametrize("begun", ANSWERS)
+async def test_it_is_not_quiet_while_an_answer_is_owed(begun: str) -> None:
+    come = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*ANSWERS[begun])
+        await come.wait()
+        await peer.send(*REST[begun])
+
+    async with scripted(script) as service, await to(service) as session:
+        assert [event async for event in _first(session, 2 + len(ANSWERS[begun]))]
+        assert not await session.wait_until_quiet(quiet_s=0, timeout_s=0.3)  # it waits
+        assert not await session.wait_until_quiet(quiet_s=0, answer_s=0.1)  # it gives up
+        come.set()
+        assert await session.wait_until_quiet(quiet_s=0.1)
+        assert [event.payload async for event in _first(session, len(REST[begun]))] == REST[begun]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"output_modalities": ["text"]}, [TranscriptCompleted("hi"), TextDone("oi")]),
+        ({"output_modalities": ["audio"]}, [TranscriptCompleted("hi"), AudioDelta(bytes(2)), AudioDone()]),
+        ({}, [AudioDelta(bytes(2)), AudioDone(), TranscriptCompleted("hi"), TextDone("oi"), AudioDone()]),
+        ({}, [TranscriptCompleted("oi", "item_1", "pt-br", passthrough=True)]),
+        ({}, [TranscriptCompleted("")]),
+        ({}, [TranscriptCompleted("hm", None, None, False, 0, 9), TextDone("oi", 10, 20), AudioDone()]),
+        ({"source_language": "auto", "target_language": None, "mode": "slow"}, [TranscriptCompleted("hi")]),
+    ],
+)
+async def test_it_is_quiet_where_nothing_more_is_to_come(asked: dict[str, Any], told: list[Payload]) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*told)
+
+    async with scripted(script) as service, await to(service, **asked) as session:
+        assert [event async for event in _first(session, 2 + len(told))]
+        assert await session.wait_until_quiet(quiet_s=0)
 
 
 async def _first(session: RealtimeSession, count: int) -> AsyncIterator[Event]:

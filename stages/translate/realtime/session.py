@@ -12,8 +12,9 @@
 
 The connection is opened on entering the session and closed on leaving it, and only in between do tasks run: one
 reads, the other calls the handlers, so that a slow handler does not stop the reading. Where the connection ends
-before, so has the session: a `Closed` event says how, and whoever still sends gets `SessionEnded`. (The stage
-`realtime` goes on by itself, and keeps what was not answered until it is.)
+before, so has the session: a `Closed` event says how, and whoever still sends gets `SessionEnded`. All that the
+service, or the way to it, can do to a session is a `RealtimeError`. (The stage `realtime` goes on by itself, and
+keeps what was not answered until it is.)
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ BACKLOG_BYTES = 32 << 20
 """Eleven minutes of speech."""
 LEAVE_S = 5.0
 """How long handlers may still take, when a session is left, for what has come; and a source, to close."""
+_LOOK_S = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -230,20 +232,26 @@ class RealtimeSession:
     async def wait_until_ready(self, timeout_s: float | None = 90.0) -> None:
         """Wait until the service takes audio. A first session with a cloned voice may take minutes.
 
-        Raises: SessionRefused, at once, where the connection ends before that; TimeoutError.
+        Raises: SessionRefused, at once, where the connection ends before that; SessionNotReady, a TimeoutError.
         """
         await self._link.wait_until_ready(timeout_s)
 
-    async def wait_until_quiet(self, quiet_s: float = 5.0, timeout_s: float = 60.0) -> bool:
+    async def wait_until_quiet(
+        self, quiet_s: float = 5.0, timeout_s: float = 300.0, *, answer_s: float = 60.0
+    ) -> bool:
         """Wait until for `quiet_s` nothing was sent and nothing came: the service has answered what it got.
 
-        The protocol has no end of input, so this is how to tell. False where `timeout_s` passed, or the connection
-        ended, before it was so.
+        The protocol has no end of input, so this is how to tell. What was transcribed and not translated yet, or
+        written and not spoken, is waited for, too, until for `answer_s` nothing has come. False where that
+        happened, where `timeout_s` passed, or where the connection ended: something may be missing.
         """
         with anyio.move_on_after(timeout_s), self._link.while_open():
-            while (until := self._link.last_sign + quiet_s) > anyio.current_time():  # noqa: ASYNC110 - it moves
-                await anyio.sleep_until(until)
-            return True
+            while True:
+                owed, now = bool(self._link.outstanding), anyio.current_time()
+                until = self._link.last_sign + (max(quiet_s, answer_s) if owed else quiet_s)
+                if until <= now:
+                    return not owed
+                await anyio.sleep_until(min(until, now + max(quiet_s, _LOOK_S)))
         return False
 
     async def _tell(self) -> None:
