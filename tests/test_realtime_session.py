@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -347,15 +348,48 @@ async def test_what_a_handler_raises_is_an_error_event() -> None:
         session.on_any(lambda kind, _: every.append(kind))
         async with session:
             await session.run_until_closed()
-    assert [line.replace("test_what_a_handler_raises_is_an_error_event.<locals>.", "") for line in told] == [
+    own = "test_what_a_handler_raises_is_an_error_event.<locals>."
+    assert [re.sub(r"\(.*\.py:\d+\)", "(file:line)", line.replace(own, "")) for line in told] == [
         "um",
-        "the handler picky raised KeyError: 'um'",
-        "the handler broken raised ZeroDivisionError: ",
+        "the handler picky (file:line) raised KeyError: 'um'",
+        "the handler broken (file:line) raised ZeroDivisionError: ",
         "dois",
-        "the handler picky raised KeyError: 'dois'",
-        "the handler broken raised ZeroDivisionError: ",
     ]
-    assert every.count("error") == 4
+    assert every.count("error") == 2
+
+
+async def test_a_handler_that_raises_is_told_once_with_its_line_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*[TextDone("um")] * 100)
+        await peer.close()
+
+    def takes_no_type(event: Any) -> None:
+        raise AssertionError("it cannot be called")
+
+    async def raises(event: Any) -> None:
+        await checkpoint()
+        raise KeyError(event.text)
+
+    def line(handler: Callable[..., object], more: int) -> str:
+        code = handler.__code__  # type: ignore[attr-defined]
+        return f"{handler.__qualname__} ({code.co_filename}:{code.co_firstlineno + more})"
+
+    async with scripted(script) as service:
+        session = await to(service)
+        session.on_any(takes_no_type)  # type: ignore[arg-type]
+        session.on(ServerEventType.TEXT_DONE, raises)
+        async with session:
+            await session.run_until_closed()
+    first, second, *again = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert first.startswith(f"the handler {line(takes_no_type, 0)} raised TypeError: ")
+    assert second == f"the handler {line(raises, 2)} raised KeyError: 'um'"
+    assert again == [
+        f"the handler {line(takes_no_type, 0)} raised 102 times more",
+        f"the handler {line(raises, 2)} raised 99 times more",
+    ]
 
 
 async def test_an_error_that_nobody_listens_to_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -150,7 +150,8 @@ class RealtimeSession:
     def on(self, event_type: str, handler: Handler | None = None) -> Any:
         """Call `handler`, plain or async, with the payload of every event of this type. Also a decorator.
 
-        What it raises becomes an ERROR event, for the other handlers of those.
+        What it raises becomes an ERROR event, for the other handlers of those: the first time. How often it raised
+        again is logged when the session ends.
         """
         if handler is None:
             return lambda decorated: self.on(event_type, decorated)
@@ -257,14 +258,20 @@ class RealtimeSession:
     async def _tell(self) -> None:
         """Hand over what came, from the moment that somebody listens."""
         await self._listened.wait()
+        try:
+            await self._tell_all()
+        finally:
+            self._handlers.log_again()
+        self._unread.close()
+        self._told.set()
+
+    async def _tell_all(self) -> None:
         while (taken := await self._link.arrived.take()) is not None:
             event, size_bytes = taken
             errors = await self._handlers.tell(event)
             if self._iterated:
                 for told in (event, *errors):
                     await self._unread.put(told, size_bytes)
-        self._unread.close()
-        self._told.set()
 
     # --- what is sent
 
