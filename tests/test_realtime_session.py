@@ -24,6 +24,7 @@ from stages.translate.realtime import (
     ServerEventType,
     ServiceUnreachable,
     SessionEnded,
+    SessionNotReady,
     SessionRefused,
     SocketClosed,
     SocketOptions,
@@ -289,7 +290,7 @@ async def test_patience_has_an_end() -> None:
 
     async with scripted(boots) as service, await to(service) as session:
         assert (await anext(aiter(session))).payload == SessionStarting()
-        with pytest.raises(TimeoutError, match=r"not ready after 0.01 s: it is still starting"):
+        with pytest.raises(SessionNotReady, match=r"not ready after 0.01 s: it is still starting"):
             await session.wait_until_ready(0.01)
 
 

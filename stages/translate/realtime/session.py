@@ -52,6 +52,7 @@ BACKLOG_BYTES = 32 << 20
 LEAVE_S = 5.0
 """How long handlers may still take, when a session is left, for what has come; and a source, to close."""
 _LOOK_S = 0.1
+"""How often, at most, it is looked whether an answer that was owed has come."""
 
 _log = logging.getLogger(__name__)
 
