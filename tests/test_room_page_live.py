@@ -202,9 +202,11 @@ def test_when_the_server_ends_everybody_is_told(browser: Browser, tmp_path: Path
     with house(tmp_path, "echo") as ending, opened(browser, ending.listeners, complains=None) as reader:
         expect(reader.locator("#state")).to_have_text("Waiting")
         ending.process.send_signal(signal.SIGTERM)
-        expect(reader.locator("#state")).to_have_attribute("data-state", re.compile("ended|reconnecting"))
-        expect(reader.locator("#status")).to_have_text(re.compile("restarting"))
+        expect(reader.locator("#state")).to_have_text("Ended")
         assert ending.process.wait(30) == 0
+        reader.wait_for_function("() => window.dragoman.link === 'reconnecting'")
+        expect(reader.locator("#state")).to_have_text("Ended")
+        expect(reader.locator("#status")).to_have_text("")
 
 
 @pytest.mark.models
