@@ -13,7 +13,7 @@ from pipeline.items import Text
 from pipeline.stage import Inbox, Outbox
 from stages.captions.lines import break_into_cues
 from stages.captions.text import clean
-from stages.out_file import print_line, sayable
+from stages.out_file import sayable
 
 __all__ = ["Captions", "Console", "clock"]
 
@@ -22,7 +22,8 @@ __all__ = ["Captions", "Console", "clock"]
 class Console:
     """Show captions on the terminal: while they are spoken they grow, at their end they settle into a line each.
 
-    Each says its language. Where standard output is no terminal, only the settled lines are written.
+    Each says its language. Where standard output is no terminal, only the settled lines are written; when its
+    reader has gone, the captions end there, and the rest of the graph goes on.
     """
 
     _captions: Captions = field(init=False, factory=lambda: Captions())
@@ -38,7 +39,10 @@ class Console:
             return
         async for item in inbox:
             if isinstance(item, Text) and (line := self._captions.feed(item)):
-                print_line(sys.stdout, line)
+                try:
+                    print(sayable(sys.stdout, line), flush=True)
+                except BrokenPipeError:
+                    return
 
     def counts(self) -> Mapping[str, int]:
         return {"captions": self._captions.settled}

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,8 @@ def _conclude(graph: Graph, before: Marks, outcome: Outcome, wishes: Wishes, lin
     if wishes.report is not None:
         _write_report(wishes.report, told)
     if lines is not None:
-        lines.write("report", **told)
+        with suppress(BrokenPipeError) if faults else nullcontext():  # then it has been told
+            lines.write("report", **told)
     if outcome.interrupts > 1:
         _leave(code)
     return code
