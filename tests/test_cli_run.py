@@ -272,6 +272,23 @@ def test_the_second_signal_ends_at_once_and_tells_what_was_on_its_way(
     assert "talk -> all: cut off on its way" in err
 
 
+@pytest.mark.parametrize("drain_s", [30.0, 0.0])
+def test_what_stages_held_when_they_were_cut_off_is_said_not_to_be_counted(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path, drain_s: float
+) -> None:
+    """A `Blocked` sink has taken what came: every edge is empty, and yet nothing has arrived."""
+    presses = (signal.SIGINT, signal.SIGTERM) if drain_s else (signal.SIGINT,)
+    graph = Graph().add("talk", Interrupted(numbers=presses)).add("all", Blocked(first=1), "talk")
+    report = tmp_path / "r.json"
+    assert run_graph(graph, evolve(wishes, drain_s=drain_s, report=report)) == Exit.INTERRUPTED
+    err = capsys.readouterr().err
+    assert "unknown  what the stages still held when they were cut off" in err
+    assert "nothing" not in err
+    told = json.loads(report.read_text())
+    assert told["lost"] == {}
+    assert (told["cut_off"], len(told["not_counted"])) == (True, 1)
+
+
 def test_a_drain_has_a_deadline(wishes: Wishes, capsys: pytest.CaptureFixture[str]) -> None:
     graph = Graph().add("talk", Interrupted()).add("all", Blocked(), "talk")
     assert run_graph(graph, evolve(wishes, drain_s=0.0)) == Exit.INTERRUPTED
@@ -379,6 +396,15 @@ def test_what_cannot_be_run_says_so(small: Path, arguments: list[str], code: int
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("more", [["-s", "loud=3"], ["-p", "nope=3"]])
+def test_what_is_wrong_with_a_graph_is_told_to_programs_as_validate_does(small: Path, more: list[str]) -> None:
+    result = invoke("run", "g.yaml", *more, "--format", "json")
+    assert result.exit_code == 78
+    assert result.stdout == invoke("validate", "g.yaml", *more, "--format", "json").stdout
+    assert [json.loads(line)["type"] for line in result.stdout.splitlines()] == ["problem", "summary"]
+    assert "nothing was run" in result.stderr
 
 
 def test_warnings_can_be_denied(small: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.keyboard import can_listen, keyboard, pausing
 from pipeline.cli.summary import Marks, losses, marks, show, summary
+from pipeline.cli.validating import tell_program
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
 from pipeline.cli.watch import Keys, Outcome, View, attend
 from pipeline.graph import Graph
@@ -58,6 +59,8 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
         looking, seen = _view(graph, wishes, lines)
         execution = Execution(seen, drain_s=wishes.drain_s)
     except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
+        if lines is not None:
+            tell_program(graph.name, wrong.problems, fine=False)
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
     before = marks(graph)
