@@ -13,6 +13,7 @@ import anyio
 import pytest
 import soundfile
 from attrs import define, evolve
+from click.exceptions import Exit as ClickExit
 from click.testing import CliRunner
 
 from pipeline.cli import running
@@ -26,6 +27,9 @@ from pipeline.node import Buffer, Read
 from pipeline.problems import Where
 from pipeline.stage import Inbox, Outbox, StageError
 from pipeline.testing import Collect, Playlist, noise
+from stages.jsonl import Jsonl
+from stages.subtitles import Subtitles
+from stages.tap import Tap
 from stages.wav import Wav
 from tests.stages_for_tests import Blocked, Breaks, Endless, Pass, PassActor
 
@@ -327,6 +331,38 @@ def test_what_stages_print_goes_out_of_the_way_of_json(capsys: pytest.CaptureFix
     assert err == "loud\n"
 
 
+@pytest.mark.parametrize(
+    "sink",
+    [
+        Wav(path=Path("none/a.wav")),
+        Subtitles(path=Path("none/a.srt")),
+        Jsonl(path=Path("none/a.jsonl")),
+        Tap(path=Path("none/a.wav")),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_begins(
+    wishes: Wishes, sink: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Item] = [Text("a", 0, 1)] if isinstance(sink, Subtitles) else blocks(1)
+    seen = Collect()
+    graph = Graph().add("talk", Playlist(items=given)).add("file", sink, "talk").add("seen", seen, "talk")
+    assert run_graph(graph, wishes) == Exit.FAILED
+    assert not seen.items
+    assert "file: cannot write" in (err := capsys.readouterr().err)
+    assert "there is no folder 'none': make it first" in err
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_run(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Collect()
+    graph = Graph().add("talk", Playlist(items=blocks(1))).add("seen", seen, "talk")
+    with pytest.raises(ClickExit) as ended:
+        run_graph(graph, evolve(wishes, report=Path("none/r.json")))
+    assert (ended.value.exit_code, seen.items) == (Exit.FAILED, [])
+    assert capsys.readouterr().err.startswith("dragoman: error: --report: cannot write 'none/r.json': there is no")
+
+
 def test_the_report_is_written_even_where_a_stage_failed(tmp_path: Path) -> None:
     graph = Graph().add("talk", Playlist(items=blocks(2))).add("bad", Breaks(at=2), "talk")
     graph.add("all", Collect(), "bad")
@@ -388,7 +424,7 @@ def test_a_graph_may_come_from_standard_input(small: Path) -> None:
         (["g.yaml", "--backend", "curio"], 2, "curio"),
         (["g.yaml", "-p", "out=no/where.wav"], 1, "file: cannot write"),
         (["file-to-file"], 78, "param 'input' has no value"),
-        (["g.yaml", "--report", "no/where.json"], 1, "--report no/where.json: no such file or directory"),
+        (["g.yaml", "--report", "no/where.json"], 1, "--report: cannot write 'no/where.json': there is no folder"),
     ],
 )
 def test_what_cannot_be_run_says_so(small: Path, arguments: list[str], code: int, said: str) -> None:

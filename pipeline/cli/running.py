@@ -28,6 +28,7 @@ from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.problems import GraphError
 from pipeline.runner import DRAIN_S, Execution
+from pipeline.stage import StageError
 
 __all__ = ["Wishes", "run_graph", "wishes_of"]
 
@@ -54,6 +55,8 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
     """Run `graph` to its end, tell how it went, and return the exit code."""
     if wishes.backend == "trio":
         _need_trio()
+    if wishes.report is not None:
+        _need_room_for(wishes.report)
     lines = JsonLines(sys.stdout) if wishes.json else None
     try:
         looking, seen = _view(graph, wishes, lines)
@@ -75,6 +78,15 @@ def _need_trio() -> None:
         import trio  # noqa: F401
     except ImportError:
         raise refuse("--backend trio: trio is not installed: pip install trio") from None
+
+
+def _need_room_for(report: Path) -> None:
+    from stages.out_file import probe_file
+
+    try:
+        probe_file(report)
+    except StageError as wrong:
+        raise refuse(f"--report: {wrong}", Exit.FAILED) from None
 
 
 @contextmanager
