@@ -216,7 +216,7 @@ class Whisper:
 
 
 def without_echoes(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """`sentences` without those that are the one before once more, too fast to be said; that lasts longer instead."""
+    """`sentences` without those that are the one before once more, too fast to be said; it lasts as long."""
     once: list[Sentence] = []
     for each in sentences:
         if once and echoes(once[-1].text, each.text, each.end_s - each.begin_s):
