@@ -10,10 +10,10 @@ from attrs import define, field
 
 from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Text
-from pipeline.stage import Inbox, Outbox
+from pipeline.stage import Inbox, Outbox, StageError
 from stages.captions.lines import break_into_cues
 from stages.captions.text import clean
-from stages.out_file import sayable
+from stages.out_file import print_line, sayable
 
 __all__ = ["Captions", "Console", "clock"]
 
@@ -40,9 +40,11 @@ class Console:
         async for item in inbox:
             if isinstance(item, Text) and (line := self._captions.feed(item)):
                 try:
-                    print(sayable(sys.stdout, line), flush=True)
-                except BrokenPipeError:
-                    return
+                    print_line(sys.stdout, line)
+                except StageError as fault:
+                    if isinstance(fault.__cause__, BrokenPipeError):
+                        return
+                    raise
 
     def counts(self) -> Mapping[str, int]:
         return {"captions": self._captions.settled}

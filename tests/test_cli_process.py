@@ -187,6 +187,17 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(arguments: list[
     assert result.stderr == b"dragoman: error: standard output: no space left on device\n"
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_run_whose_output_is_full_ends_with_a_line_about_it(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "g.yaml").write_text(LIVE)
+    command = [sys.executable, "-m", "pipeline", "run", "g.yaml", "--format", "json", "--backend", backend]
+    with Path("/dev/full").open("w") as full:
+        told = {"stdout": full, "stderr": subprocess.PIPE}
+        result = subprocess.run(command, cwd=tmp_path, env=environment(), timeout=60, check=False, **told)  # type: ignore[call-overload]
+    assert result.returncode == 1
+    assert result.stderr == b"dragoman: error: standard output: no space left on device\n"
+
+
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
 def test_standard_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
     command = f'"{sys.executable}" -m pipeline list {closed}'

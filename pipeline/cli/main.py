@@ -22,10 +22,8 @@ __all__ = ["cli", "main"]
 
 def main() -> None:
     """Run the command line, and exit."""
-    sys.stdout, sys.stderr = (
-        sys.stdout or _nowhere(),
-        sys.stderr or _nowhere(),
-    )  # None: closed by a shell's `>&-`
+    # A shell's `>&-` has closed what is None.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows `?` instead of failing

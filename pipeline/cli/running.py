@@ -148,7 +148,7 @@ def _conclude(graph: Graph, before: Marks, outcome: Outcome, wishes: Wishes, lin
     if wishes.report is not None:
         _write_report(wishes.report, told)
     if lines is not None:
-        with suppress(BrokenPipeError) if faults else nullcontext():  # then it has been told
+        with suppress(OSError) if faults else nullcontext():  # then it has been told
             lines.write("report", **told)
     if outcome.interrupts > 1:
         _leave(code)
