@@ -14,6 +14,7 @@ __all__ = ["figures"]
 def figures(room: Room, delays: Delays, now: float) -> Mapping[str, Any]:
     """How the room stands, who listens in which language, and how late they are, in seconds.
 
+    `heard` in `lag` is until a sentence begins to sound where all that was sent before it is played out first.
     `names` has those of the languages. `people` is how many there are: one of them may read several languages.
     """
     captions, voices, dropped = room.captions_wanted(), room.voices_wanted(), room.dropped_ms()
