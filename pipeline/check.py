@@ -107,6 +107,8 @@ class Check:
         """Work out what comes in and what goes out, and say what does not fit."""
         if node.stage is None:
             self.unknown.add(node.name)
+            for read in node.reads:
+                self._caps_read(node, read)
             return
         ports = node.stage.accepts
         incoming: dict[str, Caps] = {}

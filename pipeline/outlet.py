@@ -38,7 +38,9 @@ class Step:
 
         def step(item: Item) -> Iterable[Item | Out]:
             if type(item) is Audio:
-                tally.sent += len(item.samples)
+                frames = len(item.samples)
+                tally.sent += frames
+                tally.end = item.start + frames
                 tally.rate_hz = item.rate
                 return feed(item)
             if type(item) is Mark:

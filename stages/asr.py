@@ -200,6 +200,8 @@ class Asr:
             self._add(f"utterances without text ({heard.why_not})")
         if heard.redone:
             self._add("utterances decoded twice (repetition)")
+        if heard.echoes:
+            self._add("sentences left out (recognised twice)", heard.echoes)
 
     def _add(self, what: str, count: int = 1) -> None:
         self._counts[what] = self._counts.get(what, 0) + count

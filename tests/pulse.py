@@ -22,6 +22,7 @@ import numpy as np
 from attrs import define, field
 
 from pipeline.items import Samples
+from tests.looking import private
 from tests.needed import lacking, needs_programs
 
 __all__ = ["MIC", "RATE", "SPEAKER", "Pulse", "needs_devices", "pulse", "wait_until"]
@@ -172,6 +173,11 @@ def pulse(home: Path, *sinks: str) -> Iterator[Pulse]:
     another name than `MIC` and `SPEAKER` is a device of that name, and what sounds in it is one with `_monitor`.
     """
     needs_devices()
+    with private() as runtime:
+        yield from _pulse(home, sinks, runtime)
+
+
+def _pulse(home: Path, sinks: Sequence[str], runtime: Mapping[str, str]) -> Iterator[Pulse]:
     home.chmod(0o700)
     socket, alsa = home / "native", home / "asound.conf"
     server = f"unix:{socket}"
@@ -180,7 +186,7 @@ def pulse(home: Path, *sinks: str) -> Iterator[Pulse]:
     env = {
         **os.environ,
         "HOME": str(home),
-        "XDG_RUNTIME_DIR": str(home),
+        **runtime,
         "PULSE_SERVER": server,
         "ALSA_CONFIG_PATH": str(alsa),
         "PYTHONPATH": str(ROOT),

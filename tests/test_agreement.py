@@ -86,6 +86,17 @@ def test_a_final_text_that_disagrees_only_adds(settled: str, final: str, rest: s
     assert agreement.finish(final) == rest
 
 
+def test_behind_a_sentence_that_is_final_hypotheses_go_on() -> None:
+    """Its sign came last, and is no word of its own."""
+    agreement = Agreement()
+    agreement.feed("Congratulations")
+    assert agreement.feed("Congratulations you") == "Congratulations"
+    assert agreement.finish("Congratulations!") == "!"
+    agreement.feed("Congratulations! You have")
+    assert agreement.feed("Congratulations! You have installed") == " You have"
+    assert agreement.finish("Congratulations! You have installed it.") == " installed it."
+
+
 def test_another_utterance_begins_anew() -> None:
     agreement = Agreement()
     agreement.finish("one")

@@ -122,12 +122,18 @@ async def call_in_memory(
     frames = max(end for _, end in (*here, *there)) + 3 * RATE
     async with memory_server(serves) as memory, anyio.create_task_group() as disturbing:
         if plan is not None:
-            disturbing.start_soon(plan, memory)
+            disturbing.start_soon(disturb, plan, memory)
         stage = Call(api_key="k", open=memory.opener if tells else vague(memory.opener), **options)
         ended = await call(stage, blocks(talk(here, frames)), blocks(talk(there, frames)))
         disturbing.cancel_scope.cancel()
     assert serves.admission.sessions == 0
     return ended
+
+
+async def disturb(plan: Plan, memory: MemoryServer) -> None:
+    while not memory.opened:  # noqa: ASYNC110 - a run begins with threads, which simulated time does not wait for
+        await anyio.sleep(0.001)
+    await plan(memory)
 
 
 def said(spans: Sequence[Span], words: str = "from {} to {}") -> list[str]:

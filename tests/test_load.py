@@ -114,6 +114,14 @@ stages:
     ]
 
 
+def test_what_a_stage_that_is_wrong_reads_is_looked_at_too() -> None:
+    text = "stages:\n  talk: {use: tone, duration: 1s}\n  out: {use: gain, from: talk.outt, db: loud}\n"
+    assert [line.partition("error: ")[2] for line in said(text)] == [
+        "'talk' has no output 'outt'",
+        "'out.db' cannot be 'loud'",
+    ]
+
+
 def test_a_param_whose_reference_is_replaced_from_outside_is_no_mistake() -> None:
     text = "params: {level: {default: '-6'}}\nstages:\n  talk: {use: tone, duration: 1s}\n"
     text += "  soft: {use: gain, from: talk, db: '${level}'}\n  out: {use: collect, from: soft}\n"

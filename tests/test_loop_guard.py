@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.models.loop_guard import loops, word_count
+from stages.models.loop_guard import echoes, loops, word_count
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,18 @@ def test_characters_of_wide_scripts_count_as_half_a_word() -> None:
 @given(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), st.integers(5, 9))
 def test_any_phrase_said_five_times_over_is_found(phrase: list[str], times: int) -> None:
     assert loops(" ".join(phrase * times), 100)
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "seconds", "echo"),
+    [
+        ("Before this decade is out.", "Before this decade is out.", 0.37, True),
+        ("before this decade is out", "Before this decade is out.", 0.9, True),
+        ("Before this decade is out.", "Before this decade is out.", 1.1, False),
+        ("Before this decade is out.", "Before this decade is over.", 0.37, False),
+        ("Thank you.", "Thank you.", 0.3, False),
+        ("我相信这个国家", "我相信这个国家。", 0.3, True),
+    ],
+)
+def test_what_is_said_again_too_fast_is_an_echo(before: str, text: str, seconds: float, echo: bool) -> None:
+    assert echoes(before, text, seconds) is echo

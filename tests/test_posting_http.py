@@ -42,8 +42,8 @@ async def test_a_post_and_its_answer() -> None:
 async def test_silence_has_an_end() -> None:
     for how in ("hang", "trickle"):
         with caption_service(how) as service:
-            assert await said(Target(service.address), 0.15) == (
-                f"http://localhost:{service.port} did not answer within 0.15 s"
+            assert await said(Target(service.address), 0.5) == (
+                f"http://localhost:{service.port} did not answer within 0.5 s"
             )
 
 

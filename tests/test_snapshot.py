@@ -139,6 +139,11 @@ async def test_how_late_it_is_goes_by_positions(anyio_backend: str) -> None:
     full = Execution(graph.add("b", Blocked(first=1), Read("a", buffer=Buffer(1), when_full="drop_newest")))
     async with running(full):
         assert full.behind_s(0) == 9.0, "what was dropped was spoken as well"
+    graph = Graph().add("a", Playlist(items=seconds(9))).add("b", Pass(), "a").add("c", Collect(), "b")
+    fused = Execution(graph)
+    await fused.run()
+    assert [edge.fused for edge in fused.report().edges] == [False, True]
+    assert fused.behind_s(0) == 9.0
 
 
 async def test_a_stage_can_look_at_the_run_that_it_is_a_part_of(anyio_backend: str) -> None:

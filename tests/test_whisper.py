@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from stages.models.mel import RATE, log_mel, mel_filters
-from stages.models.whisper import Whisper, _attempts, _Decoded
+from stages.models.whisper import Sentence, Whisper, _attempts, _Decoded, without_echoes
 from tests.models_here import needs
 
 
@@ -84,3 +84,12 @@ def test_noise_that_sounds_like_nothing_gives_no_text() -> None:
     heard = loaded().hear(noise, "en", "transcribe", 1)
     assert heard.sentences == ()
     assert heard.why_not == "no speech"
+
+
+def test_an_echo_is_left_out_and_its_time_is_its_sentences() -> None:
+    said = [Sentence("To the goal.", 0.0, 1.0), Sentence("Before this decade is out.", 1.0, 2.6)]
+    again = Sentence("Before this decade is out.", 2.6, 2.97)
+    later = Sentence("To the goal.", 2.97, 4.0)
+    whole = Sentence("Before this decade is out.", 1.0, 2.97)
+    assert without_echoes([*said, again, later]) == [said[0], whole, later]
+    assert without_echoes([]) == []

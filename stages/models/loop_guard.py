@@ -9,12 +9,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["loops", "word_count"]
+__all__ = ["echoes", "loops", "word_count"]
 
 WORDS_PER_SECOND = 5
 """Fast speech is 3 to 4 words a second."""
 SPARE_WORDS = 3
 """A word in half a second is no loop."""
+FEW_WORDS = 2
 LONGEST_PHRASE = 10
 
 
@@ -26,10 +27,24 @@ def loops(text: str, seconds: float) -> bool:
     return _repeats(words) or (len(words) <= 2 and _repeats(text))
 
 
+def echoes(before: str, text: str, seconds: float) -> bool:
+    """Whether `text` is what was said `before` it once more, in fewer `seconds` than anybody needs to say it.
+
+    A short utterance is sometimes recognised twice over, its echo lying in the silence behind it. People do say
+    "thank you" twice, and quickly: so few words are never taken for one.
+    """
+    least = max(FEW_WORDS, WORDS_PER_SECOND * seconds)
+    return _letters(text) == _letters(before) and word_count(text) > least
+
+
 def word_count(text: str) -> float:
     """Words; in scripts without spaces a character counts as half of one."""
     wide = sum(unicodedata.east_asian_width(char) == "W" for char in text)
     return wide / 2 if wide > len(text) / 2 else len(text.split())
+
+
+def _letters(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum())
 
 
 def _repeats(units: Sequence[str]) -> bool:

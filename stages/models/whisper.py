@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from numpy.typing import NDArray
 
 from pipeline.stage import StageError
-from stages.models.loop_guard import loops
+from stages.models.loop_guard import echoes, loops
 from stages.models.mel import FRAMES_PER_SECOND, RATE, log_mel, mel_filters
 from stages.models.sentences import split_sentences
 from stages.models.weights import WHISPER_BASE, package_folder, shared
 
-__all__ = ["WINDOW_S", "Heard", "Sentence", "Whisper"]
+__all__ = ["WINDOW_S", "Heard", "Sentence", "Whisper", "without_echoes"]
 
 WINDOW_S = 30
 """The most that Whisper hears at once."""
@@ -59,6 +59,8 @@ class Heard:
     language: str
     why_not: str = ""
     redone: bool = False
+    echoes: int = 0
+    """Sentences left out, since they were the one before once more, too fast to have been said."""
 
 
 @frozen
@@ -134,7 +136,9 @@ class Whisper:
             if not decoded.text:
                 return Heard((), known, "nothing said", turn > 0)
             if not loops(decoded.text, seconds):
-                return Heard(list(self._timed(decoded, known, task, seconds)), known, "", turn > 0)
+                sentences = list(self._timed(decoded, known, task, seconds))
+                once = without_echoes(sentences)
+                return Heard(once, known, "", turn > 0, len(sentences) - len(once))
         return Heard((), known, "endless repetition", True)
 
     def _sounds_like(self, sound: Floats) -> str:
@@ -209,6 +213,17 @@ class Whisper:
             last = min(max(last, when.get(token, last)), seconds)
             times.append(last)
         return times
+
+
+def without_echoes(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """`sentences` without those that are the one before once more, too fast to be said; it lasts as long."""
+    once: list[Sentence] = []
+    for each in sentences:
+        if once and echoes(once[-1].text, each.text, each.end_s - each.begin_s):
+            once[-1] = evolve(once[-1], end_s=each.end_s)
+        else:
+            once.append(each)
+    return once
 
 
 def _attempts(seconds: float, beam: int) -> Iterator[_Attempt]:

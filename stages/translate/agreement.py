@@ -58,10 +58,13 @@ class Agreement:
         return self._settle(new[: _agreeing(self._behind(last), new)])
 
     def finish(self, final: str) -> str:
-        """What the last word on it adds to what is settled. Afterwards the next utterance can begin: `clear`."""
+        """What the last word on it, or on its beginning, adds to what is settled.
+
+        More hypotheses may follow, which tell all of it; or another utterance begins: `clear`.
+        """
         said, told = "".join(words(final)), self.settled
         if told and said.startswith(told):  # perhaps all that is new is a comma
-            self._settled.append(said[len(told) :])
+            self._settled = words(final)
             return said[len(told) :]
         return self._settle(self._behind(words(final)))
 
