@@ -182,9 +182,9 @@ def test_all_that_was_said_before_the_other_side_spoke_is_translated_in_its_orde
 
 @pytest.mark.parametrize("tells", [True, False], ids=["places told", "places guessed"])
 def test_what_was_said_too_long_before_is_lost_and_counted(tells: bool) -> None:
-    """Half a minute of sound is kept."""
-    here = [(RATE, 2 * RATE), (4 * RATE, 7 * RATE), (30 * RATE, 32 * RATE)]
-    there = [(35 * RATE, 37 * RATE)]
+    """Two minutes of sound are kept."""
+    here = [(RATE, 2 * RATE), (4 * RATE, 7 * RATE), (130 * RATE, 132 * RATE)]
+    there = [(135 * RATE, 137 * RATE)]
     ended = in_virtual_time(lambda: call_in_memory(here=here, there=there, tells=tells))
     assert [text.text for text in ended.texts("transcript_here")] == said(here)
     assert [text.text for text in ended.texts("text_there")] == said(here[2:], "de {} a {}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,12 @@ from pipeline.cli.main import cli
 from pipeline.load import load
 from pipeline.testing import check_transform, noise
 from stages import KINDS
+from stages.translate.realtime.events import ErrorEvent
 from tests.engine import needs_models
+from tests.readme import README, blocks
+from tests.realtime_server import Peer, Script, refuse, scripted
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
 def command(*words: str) -> str:
@@ -63,3 +63,29 @@ def test_the_embedding_in_the_text_runs(tmp_path: Path, monkeypatch: pytest.Monk
     source = next(block for block in blocks("python") if "anyio.run" in block)
     exec(source.replace("graphs/samples", str(ROOT / "graphs" / "samples")), {"anyio": anyio})
     assert "Asterisk" in (tmp_path / "translated.srt").read_text(encoding="utf-8")
+
+
+async def wrong_key(peer: Peer) -> None:
+    await peer.expect("session.update")
+    await peer.send(ErrorEvent("no such key", "invalid_api_key"))
+    await peer.close(1008)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [(refuse(403), r".* refused the connection: HTTP 403"), (wrong_key, r".*: no such key \(invalid_api_key\)")],
+)
+async def test_the_client_in_the_text_says_in_a_line_what_is_wrong(
+    script: Script, line: str, tmp_path: Path, anyio_backend_name: str
+) -> None:
+    source = next(block for block in blocks("python") if "FileAudio" in block)
+    async with scripted(script) as service:
+        source = source.replace("ws://127.0.0.1:8765", service.url).replace("graphs", f"{ROOT}/graphs")
+        source = source.replace("(main)", f"(main, backend={anyio_backend_name!r})")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        client = await anyio.run_process(
+            [sys.executable, "-c", source], check=False, cwd=tmp_path, env=environment
+        )
+    assert client.returncode == 1
+    assert re.fullmatch(line + "\n", client.stderr.decode())

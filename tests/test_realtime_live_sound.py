@@ -18,35 +18,11 @@ from stages.devices.intake import Piece
 from stages.translate.realtime import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.events import AudioDelta, AudioDone
 from tests.pulse import MIC, RATE, SPEAKER, Pulse, wait_until
+from tests.readme import blocks
 from tests.simulated import in_simulated_time
 from tests.test_speaker import likeness, noise
 
-QUICKSTART = """
-import anyio
-from stages.translate.realtime import MicrophoneAudio, ServerEventType, SessionEnded, SpeakerAudio, connect
-
-async def main():
-    session = await connect(
-        source_language="en-us", target_language="pt-br", base_url="ws://127.0.0.1:8765", api_key="any"
-    )
-
-    @session.on(ServerEventType.TEXT_DONE)
-    def show(event):
-        print(event.text)
-
-    async with session, SpeakerAudio() as speaker:
-        session.on(ServerEventType.AUDIO_DELTA, speaker.write)
-        session.on(ServerEventType.AUDIO_DONE, speaker.write)
-        await session.stream_audio(MicrophoneAudio())
-
-try:
-    anyio.run(main)
-except* KeyboardInterrupt:
-    pass
-except* SessionEnded as ended:
-    print(*ended.exceptions)
-"""
-"""As the README has it."""
+QUICKSTART = next(block for block in blocks("python") if "MicrophoneAudio" in block)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -73,6 +49,31 @@ def test_from_the_microphone_through_the_service_to_the_speaker(room: Pulse, bac
     server.wait(10)
     # An utterance may end within what was said: its halves are then apart by the fades between them.
     assert max(likeness(sound, said[: RATE // 3])[1], likeness(sound, said[-RATE // 3 :])[1]) > 0.97
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("right", "wrong", "line"),
+    [
+        ("SpeakerAudio()", "SpeakerAudio('usb')", "no speaker 'usb'; .*"),
+        ("MicrophoneAudio()", "MicrophoneAudio('usb')", "no microphone 'usb'; .*"),
+        ("", "", "cannot reach .*"),
+    ],
+)
+def test_the_readmes_client_says_in_a_line_what_is_wrong(
+    room: Pulse, backend: str, right: str, wrong: str, line: str
+) -> None:
+    server = room.dragoman("serve", "--engine", "echo", "--port", "0")
+    assert server.stderr is not None
+    found = re.search(r"ws://127\.0\.0\.1:\d+", server.stderr.readline())
+    assert found is not None
+    code = QUICKSTART.replace("ws://127.0.0.1:8765", found[0] if wrong else "ws://127.0.0.1:1")
+    code = code.replace("(main)", f"(main, backend={backend!r})").replace(right, wrong)
+    out, error = room.python(code).communicate(timeout=30)
+    server.send_signal(signal.SIGINT)
+    server.wait(10)
+    assert re.fullmatch(line + "\n", out), out
+    assert error == ""
 
 
 def test_without_a_device_it_is_one_line(room: Pulse) -> None:

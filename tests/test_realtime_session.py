@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from stages.translate.realtime import (
     ServerEventType,
     ServiceUnreachable,
     SessionEnded,
+    SessionNotReady,
     SessionRefused,
     SocketClosed,
     SocketOptions,
@@ -35,11 +37,13 @@ from stages.translate.realtime.events import (
     AudioDelta,
     AudioDone,
     Closed,
+    Payload,
     SessionConfig,
     SessionStarting,
     TextDelta,
     TextDone,
     TranscriptCompleted,
+    TranscriptDelta,
 )
 from tests.realtime_server import Peer, Script, Service, hang_up, refuse, scripted
 
@@ -286,7 +290,7 @@ async def test_patience_has_an_end() -> None:
 
     async with scripted(boots) as service, await to(service) as session:
         assert (await anext(aiter(session))).payload == SessionStarting()
-        with pytest.raises(TimeoutError, match=r"not ready after 0.01 s: it is still starting"):
+        with pytest.raises(SessionNotReady, match=r"not ready after 0.01 s: it is still starting"):
             await session.wait_until_ready(0.01)
 
 
@@ -345,15 +349,48 @@ async def test_what_a_handler_raises_is_an_error_event() -> None:
         session.on_any(lambda kind, _: every.append(kind))
         async with session:
             await session.run_until_closed()
-    assert [line.replace("test_what_a_handler_raises_is_an_error_event.<locals>.", "") for line in told] == [
+    own = "test_what_a_handler_raises_is_an_error_event.<locals>."
+    assert [re.sub(r"\(.*\.py:\d+\)", "(file:line)", line.replace(own, "")) for line in told] == [
         "um",
-        "the handler picky raised KeyError: 'um'",
-        "the handler broken raised ZeroDivisionError: ",
+        "the handler picky (file:line) raised KeyError: 'um'",
+        "the handler broken (file:line) raised ZeroDivisionError: ",
         "dois",
-        "the handler picky raised KeyError: 'dois'",
-        "the handler broken raised ZeroDivisionError: ",
     ]
-    assert every.count("error") == 4
+    assert every.count("error") == 2
+
+
+async def test_a_handler_that_raises_is_told_once_with_its_line_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*[TextDone("um")] * 100)
+        await peer.close()
+
+    def takes_no_type(event: Any) -> None:
+        raise AssertionError("it cannot be called")
+
+    async def raises(event: Any) -> None:
+        await checkpoint()
+        raise KeyError(event.text)
+
+    def line(handler: Callable[..., object], more: int) -> str:
+        code = handler.__code__  # type: ignore[attr-defined]
+        return f"{handler.__qualname__} ({code.co_filename}:{code.co_firstlineno + more})"
+
+    async with scripted(script) as service:
+        session = await to(service)
+        session.on_any(takes_no_type)  # type: ignore[arg-type]
+        session.on(ServerEventType.TEXT_DONE, raises)
+        async with session:
+            await session.run_until_closed()
+    first, second, *again = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert first.startswith(f"the handler {line(takes_no_type, 0)} raised TypeError: ")
+    assert second == f"the handler {line(raises, 2)} raised KeyError: 'um'"
+    assert again == [
+        f"the handler {line(takes_no_type, 0)} raised 102 times more",
+        f"the handler {line(raises, 2)} raised 99 times more",
+    ]
 
 
 async def test_an_error_that_nobody_listens_to_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -565,16 +602,75 @@ async def test_waiting_until_it_is_quiet() -> None:
     async def script(peer: Peer) -> None:
         await peer.ready()
         await peer.heard(4800)
-        await peer.send(TextDone("olá"))
+        await peer.send(TextDone("olá"), AudioDone())
 
     async with scripted(script) as service, await to(service) as session:
         await session.wait_until_ready()
         assert not await session.wait_until_quiet(quiet_s=5, timeout_s=0.01)
         await session.send_audio(bytes(4800))
         assert await session.wait_until_quiet(quiet_s=0.1)
-        assert [event.payload async for event in _first(session, 3)][-1] == TextDone("olá")
+        assert [event.payload async for event in _first(session, 4)][-1] == AudioDone()
         await session.close()
         assert not await session.wait_until_quiet()
+
+
+ANSWERS: dict[str, list[Payload]] = {
+    "a transcript": [TranscriptCompleted("hello")],
+    "part of a transcript": [TranscriptDelta("hel")],
+    "part of a text": [TextDelta("ol")],
+    "a text": [TextDone("olá")],
+    "part of its speech": [TextDone("olá"), AudioDelta(bytes(2))],
+    "one of two": [TranscriptCompleted("one"), TranscriptCompleted("two"), TextDone("um"), AudioDone()],
+}
+REST: dict[str, list[Payload]] = {
+    "a transcript": [TextDone("olá"), AudioDone()],
+    "part of a transcript": [TranscriptCompleted("hello"), TextDone("olá"), AudioDone()],
+    "part of a text": [TextDone("olá"), AudioDone()],
+    "a text": [AudioDone()],
+    "part of its speech": [AudioDone()],
+    "one of two": [AudioDone(), TextDone("dois")],
+}
+
+
+@pytest.mark.parametrize("begun", ANSWERS)
+async def test_it_is_not_quiet_while_an_answer_is_owed(begun: str) -> None:
+    come = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*ANSWERS[begun])
+        await come.wait()
+        await peer.send(*REST[begun])
+
+    async with scripted(script) as service, await to(service) as session:
+        assert [event async for event in _first(session, 2 + len(ANSWERS[begun]))]
+        assert not await session.wait_until_quiet(quiet_s=0, timeout_s=0.3)  # it waits
+        assert not await session.wait_until_quiet(quiet_s=0, answer_s=0.1)  # it gives up
+        come.set()
+        assert await session.wait_until_quiet(quiet_s=0.1)
+        assert [event.payload async for event in _first(session, len(REST[begun]))] == REST[begun]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"output_modalities": ["text"]}, [TranscriptCompleted("hi"), TextDone("oi")]),
+        ({"output_modalities": ["audio"]}, [TranscriptCompleted("hi"), AudioDelta(bytes(2)), AudioDone()]),
+        ({}, [AudioDelta(bytes(2)), AudioDone(), TranscriptCompleted("hi"), TextDone("oi"), AudioDone()]),
+        ({}, [TranscriptCompleted("oi", "item_1", "pt-br", passthrough=True)]),
+        ({}, [TranscriptCompleted("")]),
+        ({}, [TranscriptCompleted("hm", None, None, False, 0, 9), TextDone("oi", 10, 20), AudioDone()]),
+        ({"source_language": "auto", "target_language": None, "mode": "slow"}, [TranscriptCompleted("hi")]),
+    ],
+)
+async def test_it_is_quiet_where_nothing_more_is_to_come(asked: dict[str, Any], told: list[Payload]) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.ready()
+        await peer.send(*told)
+
+    async with scripted(script) as service, await to(service, **asked) as session:
+        assert [event async for event in _first(session, 2 + len(told))]
+        assert await session.wait_until_quiet(quiet_s=0)
 
 
 async def _first(session: RealtimeSession, count: int) -> AsyncIterator[Event]:

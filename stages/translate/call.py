@@ -3,7 +3,7 @@
 Each side's sound goes to a session of its own, with all that `realtime` does against cuts. What one session finds
 to be spoken becomes the other's target (`Targets`), so nobody has to say who speaks what. Until the first
 utterance of the other side has been heard, there is nothing to translate into. What is said before that is
-transcribed, and its sound kept for half a minute: once there is something, the session is sent it again, and
+transcribed, and its sound kept for two minutes: once there is something, the session is sent it again, and
 translates it. What had to be let go by then is lost, and counted.
 """
 
@@ -36,6 +36,8 @@ PORTS: Mapping[Side, Mapping[str, str]] = {
 NAMES: Mapping[Side, str] = {"local": "here", "other": "there"}
 SETUPS: Mapping[Side, str] = {"local": "single_known_speaker", "other": "changing_speakers"}
 """Through the loudspeaker here the other side may be heard as well, so a language only switches after a while."""
+KEPT_S = 120.0
+"""Long enough for two people to have spoken: an utterance may last half a minute."""
 
 
 def _check_languages(tags: list[str]) -> str | None:
@@ -139,6 +141,7 @@ class Call:
             mode=self.mode,
             api_key=self.api_key,
             base_url=self.base_url,
+            replay_s=KEPT_S,
             open=self._open,
             speaker_setup=SETUPS[side] if found_out else None,
             candidates=[canonical(tag) for tag in candidates] if found_out else [],

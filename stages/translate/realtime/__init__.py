@@ -4,12 +4,12 @@ from stages.translate.realtime import FileAudio, ServerEventType, SpeechFile, co
 """
 
 from stages.translate.realtime.events import ErrorEvent, Event, LocalProtocolError, ServerEventType
-from stages.translate.realtime.link import SessionEnded, SessionRefused
+from stages.translate.realtime.link import SessionEnded, SessionNotReady, SessionRefused
 from stages.translate.realtime.live_sound import MicrophoneAudio, SpeakerAudio
 from stages.translate.realtime.pair import RealtimePair, Speaker, connect_pair
 from stages.translate.realtime.session import RealtimeSession, connect
 from stages.translate.realtime.sound import FileAudio, SpeechFile
-from stages.translate.realtime.transport import ServiceUnreachable, SocketClosed, SocketOptions
+from stages.translate.realtime.transport import RealtimeError, ServiceUnreachable, SocketClosed, SocketOptions
 
 __all__ = [
     "ErrorEvent",
@@ -17,11 +17,13 @@ __all__ = [
     "FileAudio",
     "LocalProtocolError",
     "MicrophoneAudio",
+    "RealtimeError",
     "RealtimePair",
     "RealtimeSession",
     "ServerEventType",
     "ServiceUnreachable",
     "SessionEnded",
+    "SessionNotReady",
     "SessionRefused",
     "SocketClosed",
     "SocketOptions",

@@ -22,11 +22,20 @@ _log = logging.getLogger(__name__)
 
 
 @define(eq=False)
+class _Raised:
+    handler: Handler | AnyHandler
+    name: str
+    again: int = 0
+
+
+@define(eq=False)
 class Handlers:
     """The handlers of a session, by the type of event, and those that get every event."""
 
     _by_type: dict[str, list[Handler]] = field(init=False, factory=dict)
     _of_any: list[AnyHandler] = field(init=False, factory=list)
+    _raised: list[_Raised] = field(init=False, factory=list)
+    """Those that went wrong, and how often."""
 
     def add(self, event_type: str, handler: Handler) -> None:
         self._by_type.setdefault(event_type, []).append(handler)
@@ -41,10 +50,10 @@ class Handlers:
             handlers.remove(handler)
 
     async def tell(self, event: Event) -> list[Event]:
-        """Call all handlers of `event`; gives an ERROR event for each that raised.
+        """Call all handlers of `event`; gives an ERROR event for each that raised, and had not done so before.
 
         Those have been told to the handlers of errors already. One that raised is not asked again, so that this
-        ends, whatever goes wrong; an error that nobody is left to hear is logged.
+        ends, whatever goes wrong; an error that nobody is left to hear is logged. See `log_again`.
         """
         failed: list[Handler | AnyHandler] = []
         waiting = await self._tell_each(event, failed)
@@ -68,7 +77,7 @@ class Handlers:
                     await result
             except Exception as error:  # noqa: BLE001 - what a user's function raises is told to the user's error handlers
                 failed.append(handler)
-                errors.append(_told(handler, error))
+                errors += self._told(handler, error)
         return errors
 
     def _calls(self, event: Event) -> list[tuple[Handler | AnyHandler, tuple[Any, ...]]]:
@@ -79,14 +88,37 @@ class Handlers:
             calls += [(handler, (event.type, event.payload)) for handler in self._of_any]
         return calls
 
+    def _told(self, handler: Handler | AnyHandler, error: Exception) -> list[Event]:
+        _log.debug("a handler raised", exc_info=error)
+        for raised in self._raised:
+            if raised.handler == handler:
+                raised.again += 1
+                return []
+        name = f"{_name(handler)} ({_where(handler, error)})"
+        self._raised.append(_Raised(handler, name))
+        message = f"the handler {name} raised {type(error).__name__}: {error}"
+        return [Event(ServerEventType.ERROR, ErrorEvent(message, error_type="handler_error"))]
+
+    def log_again(self) -> None:
+        """Say how often each handler that had raised did so again; once, when all is told."""
+        for raised in self._raised:
+            if raised.again:
+                _log.warning("the handler %s raised %d times more", raised.name, raised.again)
+
     def _log_unheard(self, error: Event, failed: list[Handler | AnyHandler]) -> None:
         if all(handler in failed for handler, _ in self._calls(error)):
             assert isinstance(error.payload, ErrorEvent)
             _log.warning("%s", error.payload.message)
 
 
-def _told(handler: Callable[..., object], error: Exception) -> Event:
-    _log.debug("a handler raised", exc_info=error)
-    name = getattr(handler, "__qualname__", type(handler).__qualname__)
-    message = f"the handler {name} raised {type(error).__name__}: {error}"
-    return Event(ServerEventType.ERROR, ErrorEvent(message, error_type="handler_error"))
+def _name(handler: Callable[..., object]) -> str:
+    return getattr(handler, "__qualname__", type(handler).__qualname__)
+
+
+def _where(handler: Callable[..., object], error: Exception) -> str:
+    """The file and the line of the handler that raised; where it could not even be called, its first."""
+    called = error.__traceback__.tb_next if error.__traceback__ else None
+    if called is not None:
+        return f"{called.tb_frame.f_code.co_filename}:{called.tb_lineno}"
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else "not written in Python"

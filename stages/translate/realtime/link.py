@@ -18,15 +18,16 @@ from attrs import define, field
 
 from stages.translate.realtime.backlog import Backlog
 from stages.translate.realtime.events import ClientMessage, Closed, ErrorEvent, Event
+from stages.translate.realtime.outstanding import Outstanding
 from stages.translate.realtime.protocol import ClientProtocol
-from stages.translate.realtime.transport import Socket, SocketClosed, SocketOptions, open_socket
+from stages.translate.realtime.transport import RealtimeError, Socket, SocketClosed, SocketOptions, open_socket
 
-__all__ = ["Link", "SessionEnded", "SessionRefused"]
+__all__ = ["Link", "SessionEnded", "SessionNotReady", "SessionRefused"]
 
 _KEY_LENGTH = 8
 
 
-class SessionRefused(Exception):
+class SessionRefused(RealtimeError):
     """The service said no, or ended the connection, before the session was ready.
 
     `code` and `param` are those of its error, where it sent one; `close_code` that of its goodbye, likewise.
@@ -37,6 +38,10 @@ class SessionRefused(Exception):
         self.code = error.code if error else None
         self.param = error.param if error else None
         self.close_code = closed.code if closed else None
+
+
+class SessionNotReady(RealtimeError, TimeoutError):
+    """The service took too long to be ready."""
 
 
 class SessionEnded(SocketClosed):
@@ -70,6 +75,8 @@ class Link:
     """It ends because we wanted it to."""
     last_sign: float = field(init=False, default=0.0)
     """When something was last sent or received, on the event loop's clock."""
+    outstanding: Outstanding = field(init=False, factory=Outstanding)
+    """What the service has begun to answer."""
     _socket: Socket | None = field(init=False, default=None)
     _settled: anyio.Event = field(init=False, factory=anyio.Event)
     """The session is ready, or it never will be."""
@@ -115,7 +122,7 @@ class Link:
             raise SessionEnded(Closed(closed.code, self._masked(closed.reason))) from None
 
     async def wait_until_ready(self, timeout_s: float | None) -> None:
-        """Raises SessionRefused, SessionEnded for a session that was ready once, TimeoutError."""
+        """Raises SessionRefused, SessionEnded for a session that was ready once, SessionNotReady."""
         self._check_entered()
         with anyio.move_on_after(timeout_s):
             await self._settled.wait()
@@ -125,7 +132,7 @@ class Link:
             raise SessionRefused(self.protocol.refused, self.ended)
         else:
             boots = ": it is still starting" if self.protocol.state == "starting" else ""
-            raise TimeoutError(f"the service was not ready after {timeout_s:g} s{boots}")
+            raise SessionNotReady(f"the service was not ready after {timeout_s:g} s{boots}")
 
     def while_open(self) -> CancelScope:
         """A scope that is cancelled when the connection ends."""
@@ -166,6 +173,7 @@ class Link:
     def _understood(self, frame: str | bytes) -> Event:
         self.last_sign = anyio.current_time()
         event = self.protocol.receive(self._masked(frame) if isinstance(frame, str) else frame)
+        self.outstanding.hear(event, self.protocol.config)
         if self.protocol.state == "ready" and not self._was_ready:
             self._was_ready = True
             self._settled.set()

@@ -12,8 +12,9 @@
 
 The connection is opened on entering the session and closed on leaving it, and only in between do tasks run: one
 reads, the other calls the handlers, so that a slow handler does not stop the reading. Where the connection ends
-before, so has the session: a `Closed` event says how, and whoever still sends gets `SessionEnded`. (The stage
-`realtime` goes on by itself, and keeps what was not answered until it is.)
+before, so has the session: a `Closed` event says how, and whoever still sends gets `SessionEnded`. All that the
+service, or the way to it, can do to a session is a `RealtimeError`. (The stage `realtime` goes on by itself, and
+keeps what was not answered until it is.)
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ BACKLOG_BYTES = 32 << 20
 """Eleven minutes of speech."""
 LEAVE_S = 5.0
 """How long handlers may still take, when a session is left, for what has come; and a source, to close."""
+_LOOK_S = 0.1
+"""How often, at most, it is looked whether an answer that was owed has come."""
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +151,8 @@ class RealtimeSession:
     def on(self, event_type: str, handler: Handler | None = None) -> Any:
         """Call `handler`, plain or async, with the payload of every event of this type. Also a decorator.
 
-        What it raises becomes an ERROR event, for the other handlers of those.
+        What it raises becomes an ERROR event, for the other handlers of those: the first time. How often it raised
+        again is logged when the session ends.
         """
         if handler is None:
             return lambda decorated: self.on(event_type, decorated)
@@ -230,33 +234,45 @@ class RealtimeSession:
     async def wait_until_ready(self, timeout_s: float | None = 90.0) -> None:
         """Wait until the service takes audio. A first session with a cloned voice may take minutes.
 
-        Raises: SessionRefused, at once, where the connection ends before that; TimeoutError.
+        Raises: SessionRefused, at once, where the connection ends before that; SessionNotReady, a TimeoutError.
         """
         await self._link.wait_until_ready(timeout_s)
 
-    async def wait_until_quiet(self, quiet_s: float = 5.0, timeout_s: float = 60.0) -> bool:
+    async def wait_until_quiet(
+        self, quiet_s: float = 5.0, timeout_s: float = 300.0, *, answer_s: float = 60.0
+    ) -> bool:
         """Wait until for `quiet_s` nothing was sent and nothing came: the service has answered what it got.
 
-        The protocol has no end of input, so this is how to tell. False where `timeout_s` passed, or the connection
-        ended, before it was so.
+        The protocol has no end of input, so this is how to tell. What was transcribed and not translated yet, or
+        written and not spoken, is waited for, too, until for `answer_s` nothing has come. False where that
+        happened, where `timeout_s` passed, or where the connection ended: something may be missing.
         """
         with anyio.move_on_after(timeout_s), self._link.while_open():
-            while (until := self._link.last_sign + quiet_s) > anyio.current_time():  # noqa: ASYNC110 - it moves
-                await anyio.sleep_until(until)
-            return True
+            while True:
+                owed, now = bool(self._link.outstanding), anyio.current_time()
+                until = self._link.last_sign + (max(quiet_s, answer_s) if owed else quiet_s)
+                if until <= now:
+                    return not owed
+                await anyio.sleep_until(min(until, now + max(quiet_s, _LOOK_S)))
         return False
 
     async def _tell(self) -> None:
         """Hand over what came, from the moment that somebody listens."""
         await self._listened.wait()
+        try:
+            await self._tell_all()
+        finally:
+            self._handlers.log_again()
+        self._unread.close()
+        self._told.set()
+
+    async def _tell_all(self) -> None:
         while (taken := await self._link.arrived.take()) is not None:
             event, size_bytes = taken
             errors = await self._handlers.tell(event)
             if self._iterated:
                 for told in (event, *errors):
                     await self._unread.put(told, size_bytes)
-        self._unread.close()
-        self._told.set()
 
     # --- what is sent
 

@@ -46,7 +46,11 @@ PARTING_S = 1.0
 """How long a socket whose user was cancelled, or failed, may take to say goodbye."""
 
 
-class SocketClosed(Exception):
+class RealtimeError(Exception):
+    """What the service, or the way to it, does to a session; each says it in one line."""
+
+
+class SocketClosed(RealtimeError):
     """The connection has ended: the other side's `code` and `reason`, or 1006 and ours where it broke."""
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -55,7 +59,7 @@ class SocketClosed(Exception):
         self.reason = reason
 
 
-class ServiceUnreachable(Exception):
+class ServiceUnreachable(RealtimeError):
     """No connection could be opened: one line that says where, and why.
 
     `status` is the HTTP status where the upgrade was refused. What is `permanent` is refused again next time.
