@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line."""
-    from pipeline.cli.main import main as run
+    """Run the command line. Ctrl-C while it is still being imported ends it as at any other time."""
+    try:
+        from pipeline.cli.main import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

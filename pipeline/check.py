@@ -110,6 +110,11 @@ class Check:
             for read in node.reads:
                 self._caps_read(node, read)
             return
+        if lacking := [f"`{name}`" for name in ("accepts", "gives") if not hasattr(node.stage, name)]:
+            self.unknown.add(node.name)
+            what = f"{node.name!r} is no stage: {type(node.stage).__name__} has no {' and no '.join(lacking)}"
+            self._say(what, node.where, remedy="say what it accepts and gives, as `pipeline.stage` has it")
+            return
         ports = node.stage.accepts
         incoming: dict[str, Caps] = {}
         lanes: dict[str, int] = {}

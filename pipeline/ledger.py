@@ -14,7 +14,10 @@ from attrs import asdict, define, field, frozen
 
 from pipeline.items import Audio, Item, Text
 
-__all__ = ["EdgeLine", "Report", "StageLine", "Tally"]
+__all__ = ["HELD", "EdgeLine", "Report", "StageLine", "Tally"]
+
+HELD = "what the stages still held when they were cut off"
+"""What no ledger can count."""
 
 
 @define
@@ -136,7 +139,8 @@ class StageLine:
 class Report:
     """What a run did. `media_s` is the longest source's sound; `wall_s` what it took by the loop's clock.
 
-    `live`: a source cannot be hurried, and so the pace says nothing.
+    `live`: a source cannot be hurried, and so the pace says nothing. `cut_off`: stages were ended at once, and
+    what they then held, such as sound in a model, is in no figure: nobody can count it.
     """
 
     graph: str
@@ -146,6 +150,7 @@ class Report:
     wall_s: float
     stopped: bool = False
     live: bool = False
+    cut_off: bool = False
 
     @property
     def times_realtime(self) -> float:
@@ -190,4 +195,5 @@ class Report:
             "times_realtime": round(self.times_realtime, 3),
             "balanced": self.balanced,
             "lost": dict(self.lost),
+            "not_counted": [HELD] if self.cut_off else [],
         }

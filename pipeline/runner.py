@@ -224,6 +224,7 @@ class Execution:
             wall_s=now - self._started if self._started is not None else 0.0,
             stopped=self._stopped,
             live=any(getattr(running.node.stage, "live", False) for running in self._running),
+            cut_off=self._scope is not None and self._scope.cancelled_caught,
         )
 
     # --- building

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Text
-from pipeline.stage import Inbox, Outbox
+from pipeline.stage import Inbox, Outbox, StageError
 from stages.captions.lines import break_into_cues
 from stages.captions.text import clean
 from stages.out_file import print_line, sayable
@@ -22,7 +22,8 @@ __all__ = ["Captions", "Console", "clock"]
 class Console:
     """Show captions on the terminal: while they are spoken they grow, at their end they settle into a line each.
 
-    Each says its language. Where standard output is no terminal, only the settled lines are written.
+    Each says its language. Where standard output is no terminal, only the settled lines are written; when its
+    reader has gone, the captions end there, and the rest of the graph goes on.
     """
 
     _captions: Captions = field(init=False, factory=lambda: Captions())
@@ -38,7 +39,12 @@ class Console:
             return
         async for item in inbox:
             if isinstance(item, Text) and (line := self._captions.feed(item)):
-                print_line(sys.stdout, line)
+                try:
+                    print_line(sys.stdout, line)
+                except StageError as fault:
+                    if isinstance(fault.__cause__, BrokenPipeError):
+                        return
+                    raise
 
     def counts(self) -> Mapping[str, int]:
         return {"captions": self._captions.settled}

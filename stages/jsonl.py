@@ -14,7 +14,7 @@ from attrs import define, field
 from pipeline.caps import ANY, Caps, Port
 from pipeline.items import Audio, Item, Mark, Text
 from pipeline.stage import Inbox, Outbox, option
-from stages.out_file import line_writer, named
+from stages.out_file import line_writer, named, probe_file
 
 __all__ = ["Jsonl", "as_json", "as_line", "peak_db"]
 
@@ -45,6 +45,10 @@ class Jsonl:
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {}
+
+    def probe(self) -> None:
+        """Raises: StageError where the file cannot be written."""
+        probe_file(self.path)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         with line_writer(self.path, inbox) as write:

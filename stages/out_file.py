@@ -25,7 +25,17 @@ from attrs import define, field
 
 from pipeline.stage import Inbox, StageError
 
-__all__ = ["OutFile", "keep_file", "line_writer", "named", "out_file", "print_line", "replace_file", "sayable"]
+__all__ = [
+    "OutFile",
+    "keep_file",
+    "line_writer",
+    "named",
+    "out_file",
+    "print_line",
+    "probe_file",
+    "replace_file",
+    "sayable",
+]
 
 
 def named(*suffixes: str) -> Callable[[Path], str | None]:
@@ -37,6 +47,24 @@ def named(*suffixes: str) -> Callable[[Path], str | None]:
         return None if fits and Path(path).name and "\0" not in str(path) else wanted
 
     return check
+
+
+def probe_file(path: Path) -> None:
+    """Look, before a run, whether `path` can be written; nothing is touched. `-` is standard output.
+
+    Raises: StageError.
+    """
+    if str(path) == "-":
+        return
+    try:
+        if path.is_dir():
+            raise IsADirectoryError
+        if not path.parent.is_dir():
+            raise FileNotFoundError
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 @contextmanager

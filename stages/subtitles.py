@@ -15,7 +15,7 @@ from pipeline.caps import TEXT, Caps, Port
 from pipeline.items import Audio
 from pipeline.stage import Duration, Inbox, Outbox, between, option
 from stages.captions.cues import Cue, Cues, srt, vtt
-from stages.out_file import named, out_file, replace_file
+from stages.out_file import named, out_file, probe_file, replace_file
 
 __all__ = ["Subtitles"]
 
@@ -66,6 +66,10 @@ class Subtitles:
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {}
+
+    def probe(self) -> None:
+        """Raises: StageError where the file cannot be written."""
+        probe_file(self.path)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         self._cues = cues = Cues(

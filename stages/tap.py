@@ -15,7 +15,7 @@ from pipeline.stage import Inbox, Outbox, option
 from stages.captions.text import clean
 from stages.console import clock
 from stages.jsonl import as_line, peak_db
-from stages.out_file import line_writer, named, print_line
+from stages.out_file import line_writer, named, print_line, probe_file
 from stages.sound_file import SUFFIXES, sound_writer
 from stages.timeline import Append
 
@@ -46,6 +46,11 @@ class Tap:
 
     def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
         return {}
+
+    def probe(self) -> None:
+        """Raises: StageError where the file cannot be written."""
+        if self.path is not None:
+            probe_file(self.path)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         if self.path is None:

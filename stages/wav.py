@@ -11,6 +11,7 @@ from attrs import define, field
 
 from pipeline.caps import AUDIO, AudioCaps, Caps, Port
 from pipeline.stage import Inbox, Outbox, between, option
+from stages.out_file import probe_file
 from stages.sound_file import SoundWriter, rate_problem, sound_name, sound_writer
 from stages.timeline import Append, Timeline
 
@@ -54,6 +55,10 @@ class Wav:
         if isinstance(speech, AudioCaps) and isinstance(bed, AudioCaps):
             _check_fit(speech, bed)
         return {}
+
+    def probe(self) -> None:
+        """Raises: StageError where the file cannot be written."""
+        probe_file(self.path)
 
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         with sound_writer(self.path, inbox) as sound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from attrs import define, field
@@ -52,6 +52,33 @@ class Strict:
         assert isinstance(came, AudioCaps)
         assert came.rate_hz == 16000
         return {"out": came}
+
+
+class Portless:
+    """A transform whose author has forgotten `accepts` and `gives`."""
+
+    def feed(self, item: Text) -> list[Text]:
+        return [item]
+
+    def flush(self) -> list[Text]:
+        return []
+
+
+class Mute(Portless):
+    """One whose author has forgotten `gives`."""
+
+    accepts: ClassVar[Mapping[str, Port]] = {"in": Port(ANY)}
+
+
+@pytest.mark.parametrize(
+    ("stage", "lacking"),
+    [(Portless(), "Portless has no `accepts` and no `gives`"), (Mute(), "Mute has no `gives`")],
+)
+def test_what_a_class_lacks_to_be_a_stage_is_said(stage: Any, lacking: str) -> None:
+    graph = Graph().add("talk", source()).add("own", stage, "talk").add("all", Collect(), "own")
+    assert only(graph).what == f"'own' is no stage: {lacking}"
+    with pytest.raises(GraphError, match="is no stage"):
+        graph.edges()
 
 
 @define(kw_only=True)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -147,6 +153,33 @@ def test_a_default_is_read_as_what_is_given() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_for_a_shell(shell: str) -> None:
     assert "_DRAGOMAN_COMPLETE" in invoke("completion", shell).stdout
+
+
+def offered_by_bash(line: str, folder: Path) -> list[str]:
+    """What bash has after `line` and the tab key, by the script and the program."""
+    words = line.split(" ")
+    program = folder / "bin" / "dragoman"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(
+        f"#!/bin/sh\nPYTHONPATH='{Path(__file__).parents[1]}' exec '{sys.executable}' -m pipeline \"$@\"\n"
+    )
+    program.chmod(0o755)
+    asked = f"COMP_WORDS=({' '.join(shlex.quote(word) for word in words)}); COMP_CWORD={len(words) - 1}"
+    script = f"{invoke('completion', 'bash').stdout}\ncompopt() {{ :; }}\n{asked}\n_dragoman_completion dragoman\n"
+    script += "printf '%s\\n' \"${COMPREPLY[@]}\""
+    env = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    told = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert not told.stderr
+    return told.stdout.split("\n")[:-1]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_offers_names_of_graphs_and_files(tmp_path: Path) -> None:
+    (tmp_path / "my trans.yaml").touch()
+    (tmp_path / "transit.yaml").touch()
+    assert offered_by_bash("dragoman run trans", tmp_path) == ["transcribe", "transit.yaml"]
+    assert offered_by_bash("dragoman run my", tmp_path) == ["my trans.yaml"]
+    assert offered_by_bash("dragoman tra", tmp_path) == ["translate"]
 
 
 def completed(*words: str) -> list[str]:

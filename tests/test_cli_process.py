@@ -122,6 +122,27 @@ def test_pressing_again_ends_what_does_not_drain(tmp_path: Path, backend: str, s
         assert code == 130, process.stderr.read()
 
 
+SLOW_IMPORT = """
+import signal
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "pipeline.cli.main":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from pipeline.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_among_the_imports_is_no_traceback(tmp_path: Path) -> None:
+    with started(["list"], tmp_path, SLOW_IMPORT) as process:
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait(30)) == ("", 130)
+
+
 # --- what is imported
 
 
@@ -153,7 +174,35 @@ def test_a_reader_that_goes_away_is_no_traceback(arguments: list[str], tmp_path:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert "Traceback" not in process.stderr.read()
+        assert not process.stderr.read()
+        assert process.wait(30) in (0, 141)  # as other tools do
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["schema"], ["--version"]])
+def test_a_full_disk_behind_standard_output_is_told_in_one_line(arguments: list[str], tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "pipeline", *arguments]
+        result = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 1
+    assert result.stderr == b"dragoman: error: standard output: no space left on device\n"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_run_whose_output_is_full_ends_with_a_line_about_it(tmp_path: Path, backend: str) -> None:
+    (tmp_path / "g.yaml").write_text(LIVE)
+    command = [sys.executable, "-m", "pipeline", "run", "g.yaml", "--format", "json", "--backend", backend]
+    with Path("/dev/full").open("w") as full:
+        told = {"stdout": full, "stderr": subprocess.PIPE}
+        result = subprocess.run(command, cwd=tmp_path, env=environment(), timeout=60, check=False, **told)  # type: ignore[call-overload]
+    assert result.returncode == 1
+    assert result.stderr == b"dragoman: error: standard output: no space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str, tmp_path: Path) -> None:
+    command = f'"{sys.executable}" -m pipeline list {closed}'
+    result = subprocess.run(command, shell=True, env=environment(), capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -167,6 +216,23 @@ def test_a_run_whose_reader_goes_away_ends_with_a_line_about_it(tmp_path: Path, 
         assert process.wait(30) == 1
         assert process.stderr.read() == "dragoman: error: nobody reads standard output any more\n"
     assert (tmp_path / "out.wav").exists()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_captions_that_nobody_reads_any_more_stop_alone(tmp_path: Path, backend: str) -> None:
+    graph = "stages:\n  talk: {use: tone, duration: 8s}\n  en: {use: translate, from: talk, engine: echo, "
+    graph += "source_language: en-us, target_language: pt-br}\n  see: {use: console, from: en.text}\n"
+    graph += "  all: {use: jsonl, from: en.text, path: all.jsonl}\n"
+    (tmp_path / "g.yaml").write_text(graph)
+    with started(["run", "g.yaml", "--backend", backend], tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait(30) == 0, told
+    assert "error" not in told
+    texts = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert [text["utterance"] for text in texts if text.get("final")] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -13,6 +13,7 @@ import anyio
 import pytest
 import soundfile
 from attrs import define, evolve
+from click.exceptions import Exit as ClickExit
 from click.testing import CliRunner
 
 from pipeline.cli import running
@@ -26,7 +27,9 @@ from pipeline.node import Buffer, Read
 from pipeline.problems import Where
 from pipeline.stage import Inbox, Outbox, StageError
 from pipeline.testing import Collect, Playlist, noise
+from stages.jsonl import Jsonl
 from stages.subtitles import Subtitles
+from stages.tap import Tap
 from stages.wav import Wav
 from tests.stages_for_tests import Blocked, Breaks, Endless, Pass, PassActor
 
@@ -286,6 +289,23 @@ def test_the_second_signal_ends_at_once_and_tells_what_was_on_its_way(
     assert "talk -> all: cut off on its way" in err
 
 
+@pytest.mark.parametrize("drain_s", [30.0, 0.0])
+def test_what_stages_held_when_they_were_cut_off_is_said_not_to_be_counted(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path, drain_s: float
+) -> None:
+    """A `Blocked` sink has taken what came: every edge is empty, and yet nothing has arrived."""
+    presses = (signal.SIGINT, signal.SIGTERM) if drain_s else (signal.SIGINT,)
+    graph = Graph().add("talk", Interrupted(numbers=presses)).add("all", Blocked(first=1), "talk")
+    report = tmp_path / "r.json"
+    assert run_graph(graph, evolve(wishes, drain_s=drain_s, report=report)) == Exit.INTERRUPTED
+    err = capsys.readouterr().err
+    assert "unknown  what the stages still held when they were cut off" in err
+    assert "nothing" not in err
+    told = json.loads(report.read_text())
+    assert told["lost"] == {}
+    assert (told["cut_off"], len(told["not_counted"])) == (True, 1)
+
+
 def test_a_drain_has_a_deadline(wishes: Wishes, capsys: pytest.CaptureFixture[str]) -> None:
     graph = Graph().add("talk", Interrupted()).add("all", Blocked(), "talk")
     assert run_graph(graph, evolve(wishes, drain_s=0.0)) == Exit.INTERRUPTED
@@ -322,6 +342,38 @@ def test_what_stages_print_goes_out_of_the_way_of_json(capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert all(json.loads(line) for line in out.splitlines())
     assert err == "loud\n"
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        Wav(path=Path("none/a.wav")),
+        Subtitles(path=Path("none/a.srt")),
+        Jsonl(path=Path("none/a.jsonl")),
+        Tap(path=Path("none/a.wav")),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_begins(
+    wishes: Wishes, sink: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Item] = [Text("a", 0, 1)] if isinstance(sink, Subtitles) else blocks(1)
+    seen = Collect()
+    graph = Graph().add("talk", Playlist(items=given)).add("file", sink, "talk").add("seen", seen, "talk")
+    assert run_graph(graph, wishes) == Exit.FAILED
+    assert not seen.items
+    assert "file: cannot write" in (err := capsys.readouterr().err)
+    assert "there is no folder 'none': make it first" in err
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_run(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Collect()
+    graph = Graph().add("talk", Playlist(items=blocks(1))).add("seen", seen, "talk")
+    with pytest.raises(ClickExit) as ended:
+        run_graph(graph, evolve(wishes, report=Path("none/r.json")))
+    assert (ended.value.exit_code, seen.items) == (Exit.FAILED, [])
+    assert capsys.readouterr().err.startswith("dragoman: error: --report: cannot write 'none/r.json': there is no")
 
 
 def test_the_report_is_written_even_where_a_stage_failed(tmp_path: Path) -> None:
@@ -385,7 +437,7 @@ def test_a_graph_may_come_from_standard_input(small: Path) -> None:
         (["g.yaml", "--backend", "curio"], 2, "curio"),
         (["g.yaml", "-p", "out=no/where.wav"], 1, "file: cannot write"),
         (["file-to-file"], 78, "param 'input' has no value"),
-        (["g.yaml", "--report", "no/where.json"], 1, "--report no/where.json: no such file or directory"),
+        (["g.yaml", "--report", "no/where.json"], 1, "--report: cannot write 'no/where.json': there is no folder"),
     ],
 )
 def test_what_cannot_be_run_says_so(small: Path, arguments: list[str], code: int, said: str) -> None:
@@ -393,6 +445,15 @@ def test_what_cannot_be_run_says_so(small: Path, arguments: list[str], code: int
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("more", [["-s", "loud=3"], ["-p", "nope=3"]])
+def test_what_is_wrong_with_a_graph_is_told_to_programs_as_validate_does(small: Path, more: list[str]) -> None:
+    result = invoke("run", "g.yaml", *more, "--format", "json")
+    assert result.exit_code == 78
+    assert result.stdout == invoke("validate", "g.yaml", *more, "--format", "json").stdout
+    assert [json.loads(line)["type"] for line in result.stdout.splitlines()] == ["problem", "summary"]
+    assert "nothing was run" in result.stderr
 
 
 def test_warnings_can_be_denied(small: Path) -> None:

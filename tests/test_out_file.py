@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.stage import StageError
-from stages.out_file import line_writer, named, out_file, print_line
+from stages.out_file import line_writer, named, out_file, print_line, probe_file
 from tests.fakes import small_disk
 
 
@@ -20,6 +20,44 @@ def test_appends_and_replaces(tmp_path: Path) -> None:
         file.append(b"!")
         assert path.read_bytes() == b"Jello world!", "nothing waits in a buffer"
         assert file.size == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("new", ""),
+        ("old", ""),
+        ("folder", "it is a folder"),
+        ("none/new", "there is no folder"),
+        ("old/new", "there is no folder"),
+    ],
+)
+def test_a_probe_says_what_opening_would_and_touches_nothing(tmp_path: Path, name: str, wrong: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old").write_text("of old")
+    before = sorted(tmp_path.rglob("*"))
+    path = tmp_path / name
+    if wrong:
+        with pytest.raises(StageError, match=wrong) as probed:
+            probe_file(path)
+        with pytest.raises(StageError) as opened, out_file(path):
+            pass
+        assert str(probed.value) == str(opened.value)
+    else:
+        probe_file(path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "old").read_text() == "of old"
+
+
+def test_a_probe_finds_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(StageError, match="permission denied"):
+        probe_file(tmp_path / "new")
+
+
+def test_a_probe_leaves_standard_output_and_devices_alone() -> None:
+    probe_file(Path("-"))
+    probe_file(Path("/dev/null"))
 
 
 def test_what_it_held_stays_until_something_is_written(tmp_path: Path) -> None:

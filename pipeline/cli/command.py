@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from pipeline.cli.exits import EXIT_CODES, Exit, refuse
+from pipeline.cli.exits import EXIT_CODES, Exit, refuse, unwritable
 
 __all__ = ["Command", "Commands", "Time", "option", "titled"]
 
@@ -129,7 +130,7 @@ class Commands(Command, click.Group):
 
 @contextmanager
 def _told_in_one_line(path: str) -> Iterator[None]:
-    """Wrong usage of the command `path` as one line, and Ctrl-C as its exit code."""
+    """Wrong usage of the command `path`, and a full standard output, as one line; Ctrl-C as its exit code."""
     try:
         yield
     except NoArgsIsHelpError:
@@ -140,6 +141,10 @@ def _told_in_one_line(path: str) -> Iterator[None]:
         raise refuse(f"{command}{': ' if command else ''}{_in_one_line(wrong, path)}") from None
     except (KeyboardInterrupt, click.Abort):
         raise click.exceptions.Exit(Exit.INTERRUPTED) from None
+    except OSError as wrong:
+        if wrong.filename is not None or wrong.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        raise unwritable(wrong) from None
 
 
 def _in_one_line(wrong: click.UsageError, path: str) -> str:

@@ -9,7 +9,7 @@ from click.exceptions import Exit as ClickExit
 
 from pipeline.cli.paint import paint
 
-__all__ = ["EXIT_CODES", "Exit", "refuse", "say_error", "say_warning"]
+__all__ = ["EXIT_CODES", "Exit", "refuse", "say_error", "say_warning", "unwritable"]
 
 
 class Exit(IntEnum):
@@ -35,6 +35,10 @@ EXIT_CODES = {
 }
 
 
+_SIGPIPE = 128 + 13
+"""As the shell tells of a tool that wrote on when its reader had gone."""
+
+
 def say_error(message: str) -> None:
     """One line on standard error."""
     print(f"dragoman: {paint('error:', 'bold red', sys.stderr)} {message}", file=sys.stderr)
@@ -49,3 +53,10 @@ def refuse(message: str, code: int = Exit.USAGE) -> ClickExit:
     """Say what is wrong, in one line; raise what this returns."""
     say_error(message)
     return ClickExit(int(code))
+
+
+def unwritable(wrong: OSError) -> ClickExit:
+    """What to raise where standard output cannot be written, which it says; silent where its reader has gone."""
+    if isinstance(wrong, BrokenPipeError):
+        return ClickExit(_SIGPIPE)
+    return refuse(f"standard output: {(wrong.strerror or str(wrong)).lower()}", Exit.FAILED)

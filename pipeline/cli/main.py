@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
@@ -12,17 +15,40 @@ from pipeline.cli.commands.make import completion, new, schema
 from pipeline.cli.commands.run import listen, run, translate
 from pipeline.cli.commands.serve import serve
 from pipeline.cli.commands.watch import pause, tap, top
-from pipeline.cli.exits import Exit
+from pipeline.cli.exits import Exit, unwritable
 
 __all__ = ["cli", "main"]
 
 
 def main() -> None:
     """Run the command line, and exit."""
+    # A shell's `>&-` has closed what is None.
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows `?` instead of failing
-    cli(prog_name="dragoman")
+    try:
+        cli(prog_name="dragoman")
+    except SystemExit as end:
+        sys.exit(_written_out(end.code))
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _written_out(code: Any) -> Any:
+    """Have all of standard output written, and return the exit code: `code`, or 1 where that failed unsaid.
+
+    That nobody reads it any more is no failure: the work was done.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as wrong:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter fails at it again
+        if not code and not isinstance(wrong, BrokenPipeError):
+            return unwritable(wrong).exit_code
+    return code
 
 
 @click.group(

@@ -7,7 +7,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +28,14 @@ from pipeline.cli.faults import Told, tell
 from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.keyboard import can_listen, keyboard, pausing
 from pipeline.cli.summary import Marks, losses, marks, show, summary
+from pipeline.cli.validating import tell_program
 from pipeline.cli.views import JsonView, PlainView, QuietView, with_texts_told
 from pipeline.cli.watch import Keys, Outcome, View, attend
 from pipeline.graph import Graph
 from pipeline.ledger import Report
 from pipeline.problems import GraphError
 from pipeline.runner import DRAIN_S, Execution
+from pipeline.stage import StageError
 
 __all__ = ["Wishes", "run_graph", "wishes_of"]
 
@@ -53,11 +62,15 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
     """Run `graph` to its end, tell how it went, and return the exit code."""
     if wishes.backend == "trio":
         _need_trio()
+    if wishes.report is not None:
+        _need_room_for(wishes.report)
     lines = JsonLines(sys.stdout) if wishes.json else None
     try:
         looking, seen = _view(graph, wishes, lines)
         execution = Execution(seen, drain_s=wishes.drain_s)
     except GraphError as wrong:  # an assembly can find something that the graph's own check cannot
+        if lines is not None:
+            tell_program(graph.name, wrong.problems, fine=False)
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
     before = marks(graph)
@@ -72,6 +85,15 @@ def _need_trio() -> None:
         import trio  # noqa: F401
     except ImportError:
         raise refuse("--backend trio: trio is not installed: pip install trio") from None
+
+
+def _need_room_for(report: Path) -> None:
+    from stages.out_file import probe_file
+
+    try:
+        probe_file(report)
+    except StageError as wrong:
+        raise refuse(f"--report: {wrong}", Exit.FAILED) from None
 
 
 @contextmanager
@@ -148,7 +170,8 @@ def _conclude(graph: Graph, before: Marks, outcome: Outcome, wishes: Wishes, lin
     if wishes.report is not None:
         _write_report(wishes.report, told)
     if lines is not None:
-        lines.write("report", **told)
+        with suppress(OSError) if faults else nullcontext():  # then it has been told
+            lines.write("report", **told)
     if outcome.interrupts > 1:
         _leave(code)
     return code

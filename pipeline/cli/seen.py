@@ -11,7 +11,7 @@ from attrs import define, field, fields, frozen
 from pipeline.cli.summary import losses
 from pipeline.cli.words import clock, plural, seconds, times
 from pipeline.control.client import Message
-from pipeline.ledger import EdgeLine, Report, StageLine
+from pipeline.ledger import HELD, EdgeLine, Report, StageLine
 
 __all__ = ["LOOKS", "Ledger", "Row", "Seen", "act", "headline", "report_of", "room_lines", "rows"]
 
@@ -33,7 +33,8 @@ class Ledger:
     def headline(self) -> str:
         """`sunday: done after 0:34; lost 1.0 s at talk -> pcm`."""
         lost = ", ".join(f"{loss.amount} at {loss.where}" for loss in losses(self.report))
-        return f"{self.graph}: {self.state} after {seconds(self.report.media_s)}; lost {lost or 'nothing'}"
+        told = f"lost {lost or 'nothing'}" if lost or not self.report.cut_off else f"not counted: {HELD}"
+        return f"{self.graph}: {self.state} after {seconds(self.report.media_s)}; {told}"
 
 
 @define

@@ -12,7 +12,7 @@ from pipeline.cli.paint import paint
 from pipeline.cli.preflight import opened
 from pipeline.cli.words import plural, seconds, times
 from pipeline.graph import Graph
-from pipeline.ledger import EdgeLine, Report
+from pipeline.ledger import HELD, EdgeLine, Report
 
 __all__ = ["Loss", "Marks", "Section", "losses", "marks", "outcome", "show", "summary"]
 
@@ -77,7 +77,8 @@ def outcome(report: Report) -> list[Section]:
     began = report.media_s > 0 or not report.failed
     sections = [
         Section("heard", [_heard(report)] if began else []),
-        Section("lost", lost or ([("nothing", "")] if began else [])),
+        Section("lost", lost or ([("nothing", "")] if began and not report.cut_off else [])),
+        Section("unknown", [(HELD, "")] if report.cut_off else []),
         Section("counted", counts),
     ]
     return _full(sections)

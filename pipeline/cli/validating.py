@@ -11,8 +11,9 @@ from pipeline.cli.json_lines import JsonLines
 from pipeline.cli.paint import paint
 from pipeline.cli.words import plural
 from pipeline.load import Loaded
+from pipeline.problems import Problem
 
-__all__ = ["validate_all"]
+__all__ = ["tell_program", "validate_all"]
 
 
 def validate_all(
@@ -26,7 +27,7 @@ def validate_all(
     results = [(graph, checked(graph, params, options)) for graph in graphs]
     good = [not shown.wrong(result.problems, deny_warnings) for _, result in results]
     if json:
-        _tell_program(results, good)
+        _tell_programs(results, good)
     else:
         _tell_person(results, good)
     return all(good)
@@ -42,10 +43,15 @@ def _tell_person(results: Sequence[tuple[str, Loaded]], good: Sequence[bool]) ->
         print(f"{graph}: {verdict} ({', '.join(part for part in parts if part)})")
 
 
-def _tell_program(results: Sequence[tuple[str, Loaded]], good: Sequence[bool]) -> None:
-    lines = JsonLines(sys.stdout)
+def _tell_programs(results: Sequence[tuple[str, Loaded]], good: Sequence[bool]) -> None:
     for (graph, result), fine in zip(results, good, strict=True):
-        for problem in result.problems:
-            lines.write("problem", graph=graph, **shown.as_json(problem))
-        warnings = len(result.warnings)
-        lines.write("summary", graph=graph, ok=fine, errors=len(result.problems) - warnings, warnings=warnings)
+        tell_program(graph, result.problems, fine)
+
+
+def tell_program(graph: str, problems: Sequence[Problem], fine: bool) -> None:
+    """The `problems` of `graph` as JSON Lines on standard output, and whether it is `fine` to run."""
+    lines = JsonLines(sys.stdout)
+    for problem in problems:
+        lines.write("problem", graph=graph, **shown.as_json(problem))
+    warnings = sum(problem.warning for problem in problems)
+    lines.write("summary", graph=graph, ok=fine, errors=len(problems) - warnings, warnings=warnings)

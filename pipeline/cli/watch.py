@@ -201,8 +201,10 @@ async def _look(execution: Execution, view: View, faults: list[Exception]) -> No
         done_s = max(done_s, shot.done_s)  # more can come onto an edge than goes off it: that is no step back
         try:
             view.look(evolve(shot, done_s=done_s))
-        except BrokenPipeError:
-            faults.append(StageError("nobody reads standard output any more"))
+        except OSError as wrong:
+            gone = "nobody reads standard output any more"
+            full = f"standard output: {(wrong.strerror or str(wrong)).lower()}"
+            faults.append(StageError(gone if isinstance(wrong, BrokenPipeError) else full))
             execution.stop()
             return
         await anyio.sleep(view.every_s)

@@ -62,6 +62,8 @@ def completion(ctx: click.Context, shell: str) -> None:
     ~/.zshrc                    eval "$(dragoman completion zsh)"
     ~/.config/fish/config.fish  dragoman completion fish | source
     """
-    complete = get_completion_class(shell)
+    from pipeline.cli.completing import Bash
+
+    complete = Bash if shell == "bash" else get_completion_class(shell)
     assert complete is not None
     click.echo(complete(ctx.find_root().command, {}, "dragoman", "_DRAGOMAN_COMPLETE").source())

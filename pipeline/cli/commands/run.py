@@ -179,7 +179,11 @@ def run(graph: str, params: Sequence[str], options: Sequence[str], deny_warnings
     Example: dragoman run dub -p input=talk.m4a -s dubbed.duck_db=-20
     """
     from pipeline.cli.graphs import graph_to_run, loaded
+    from pipeline.cli.problems import wrong
     from pipeline.cli.running import run_graph, wishes_of
+    from pipeline.cli.validating import tell_program
 
     result = loaded(graph, *settings(params, options))
+    if wishes["output_format"] == "json" and wrong(result.problems, deny_warnings):
+        tell_program(graph, result.problems, fine=False)
     sys.exit(run_graph(graph_to_run(result, deny_warnings=deny_warnings), wishes_of(**wishes)))
