@@ -189,6 +189,18 @@ def test_a_lossy_edge_tells_where_and_by_which_policy(capsys: pytest.CaptureFixt
     assert "1 text" in err
 
 
+def test_of_subtitles_what_was_written_is_told_and_not_the_guesses_that_came(
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    guesses = [Text("so", 0, 500, final=False), Text("so my", 0, 900, final=False)]
+    texts = [*guesses, Text("So my fellow Americans.", 0, 1500), Text("Ask not.", 2000, 3000, utterance=2)]
+    path = tmp_path / "live.vtt"
+    graph = Graph().add("talk", Playlist(items=texts)).add("live", Subtitles(path=path), "talk")
+    assert run_graph(graph, wishes) == Exit.OK
+    assert f"wrote    {path}  2 cues" in capsys.readouterr().err.splitlines()
+    assert path.read_text().count("-->") == 2
+
+
 def test_after_a_fault_comes_what_was_written_and_what_was_lost(
     wishes: Wishes, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -267,8 +279,9 @@ def test_the_first_signal_drains_and_says_what_it_waits_for(
 
 
 def test_the_second_signal_ends_at_once_and_tells_what_was_on_its_way(
-    wishes: Wishes, capsys: pytest.CaptureFixture[str]
+    wishes: Wishes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(running, "_leave", lambda _code: None)  # while a thread is there it ends this process
     graph = Graph().add("talk", Interrupted(numbers=(signal.SIGINT, signal.SIGTERM))).add("all", Blocked(), "talk")
     assert run_graph(graph, wishes) == Exit.INTERRUPTED
     err = capsys.readouterr().err
@@ -471,7 +484,7 @@ def test_translate_with_the_echo_engine(small: Path) -> None:
     assert "[pt-br] utterance 1" in Path("o.srt").read_text()
     assert Path("t.vtt").read_text().startswith("WEBVTT")
     wrote = [line.split()[-4:] for line in result.stderr.splitlines()[:3]]
-    assert wrote == [["2.0", "s", "of", "sound"], ["o.srt", "1", "text"], ["t.vtt", "1", "text"]]
+    assert wrote == [["2.0", "s", "of", "sound"], ["o.srt", "1", "cue"], ["t.vtt", "1", "cue"]]
 
 
 def test_translate_says_in_one_line_that_there_is_no_recording(small: Path) -> None:

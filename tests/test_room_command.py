@@ -48,11 +48,15 @@ LINK = re.compile(r"^dragoman: (listeners|speaker|operator): +(http\S+)$", re.M)
         (["--room", "--room-languages", "pt-br,xx"], 2, "--room-languages xx: wanted a language"),
         (["--room", "--rooms-file", "BROKEN"], 2, "BROKEN: this is no file of rooms"),
         (["--room", "--rooms-file", "BROKEN/rooms"], 2, "--rooms-file BROKEN/rooms: "),
+        (["--room", "--rooms-file", "/proc/rooms/rooms"], 2, "--rooms-file /proc/rooms/rooms: "),
         (["--room", "--room-file", "BROKEN"], 2, "--room-file: nobody says what is spoken: give --room-source"),
         (["--room", "--room-file", "BROKEN", "--room-source", "en"], 1, "--room-file: "),
         (["--room", "--room-file", "BROKEN", "--room-microphone"], 2, "cannot both speak"),
-        (["--room-file", "BROKEN"], 2, "--room-file needs a room to speak in: give --room too"),
-        (["--room-microphone"], 2, "--room-microphone needs a room to speak in: give --room too"),
+        (["--room-file", "BROKEN"], 2, "--room-file needs a room: give --room too"),
+        (["--room-microphone"], 2, "--room-microphone needs a room: give --room too"),
+        (["--room-title", "hello"], 2, "--room-title needs a room: give --room too"),
+        (["--max-listeners", "500"], 2, "--max-listeners needs a room: give --room too"),
+        (["--no-qr"], 2, "--qr needs a room: give --room too"),
         (["--room", "--max-listeners", "0"], 2, "--max-listeners"),
         (["--host", "0.0.0.0"], 2, "lets anybody in"),
     ],
@@ -62,11 +66,21 @@ def test_what_cannot_be_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("BROKEN").write_text("canary")
-    where = [] if "--rooms-file" in arguments else ["--rooms-file", "rooms"]
+    where = ["--rooms-file", "rooms"] if "--room" in arguments and "--rooms-file" not in arguments else []
     result = CliRunner().invoke(cli, ["serve", "--engine", "echo", "--port", "0", *where, *arguments])
     assert message in result.stderr
     assert "canary" not in result.stderr
     assert result.exit_code == code
+    assert not Path("rooms").exists(), "a room that never was is not kept"
+
+
+def test_a_room_is_kept_once_its_port_is_had(tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = ["--port", str(taken.getsockname()[1]), "--rooms-file", str(rooms)]
+        result = CliRunner().invoke(cli, ["serve", "--engine", "echo", "--room", *where])
+    assert (result.exit_code, result.stderr.count("cannot listen at")) == (1, 1)
+    assert not rooms.exists()
 
 
 def test_a_language_without_a_way_to_it_is_refused(tmp_path: Path) -> None:

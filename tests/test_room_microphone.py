@@ -11,7 +11,8 @@ import anyio
 import numpy as np
 import pytest
 
-from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse
+from stages.room.qr import qr_code
+from tests.pulse import MIC, RATE, Pulse, needs_devices, pulse, wait_until
 from tests.room_people import Listener
 from tests.serve_client import client
 from tests.terminals import Terminal, on_a_terminal
@@ -47,6 +48,27 @@ async def test_what_a_microphone_hears_is_read(stage: Pulse, tmp_path: Path) -> 
             assert (await phone.find("caption"))["text"] == "utterance 1, 2.0 s"
     command.terminate()
     assert command.wait() == 0
+
+
+def test_links_stand_whole_above_the_screen_of_a_run_with_a_microphone(stage: Pulse, tmp_path: Path) -> None:
+    """Also while the microphone is opened, when what libraries write on standard error is put aside."""
+    graph = tmp_path / "live.yaml"
+    graph.write_text(
+        "name: live\nstages:\n"
+        "  mic: {use: microphone, device: room_mic}\n"
+        "  pcm: {use: resample, from: {stage: mic, when_full: drop_oldest}, rate: 24000, channels: 1}\n"
+        "  translated: {use: translate, from: pcm, engine: echo, source_language: en, target_language: pt}\n"
+        f"  room: {{use: room, from: [translated.text], port: 0, rooms_file: {tmp_path / 'rooms'}}}\n"
+    )
+    with on_a_terminal(stage, "run", str(graph), "--no-control") as terminal:
+        wait_until(lambda: terminal.shown.count("q ends") > 20, 60)
+        terminal.press("q")
+        assert terminal.process.wait(60) in (0, 130)
+    lines = terminal.shown.splitlines()
+    link = next(line.partition("listeners: ")[2] for line in lines if line.startswith("room room, listeners: "))
+    assert any(line.startswith(f"room room, operator:  {link}/watch?key=") for line in lines)
+    assert set(qr_code(link).splitlines()) <= set(lines), "it is still known to be a terminal"
+    assert {line.partition("q ends")[2] for line in lines if "q ends" in line} == {""}
 
 
 async def comes_true(true: Callable[[], object]) -> None:

@@ -15,7 +15,6 @@ from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.serve.listener import Server
 from pipeline.serve.room.hall import Settings
 from pipeline.stage import Inbox, Outbox
-from stages.room.lag import Lag
 from stages.translate.realtime.events import TranscriptCompleted
 from tests.room_people import KEYS, ROOM, Listener, listener, room, speaker
 from tests.serve_client import client
@@ -246,13 +245,3 @@ async def test_a_page_of_another_site_cannot_watch_even_with_the_key() -> None:
         stranger = Listener(connected.connection)
         assert (await stranger.next())["code"] == "foreign_origin"  # type: ignore[call-overload]
         assert await stranger.closed() == 1008
-
-
-def test_lag_is_that_of_the_last_minutes() -> None:
-    lag = Lag(window_s=10.0)
-    assert lag.summary(0.0) == {"n": 0, "p50_s": None, "p95_s": None}
-    for number in range(1, 101):
-        lag.add(number / 100, now=0.0)
-    assert lag.summary(5.0) == {"n": 100, "p50_s": 0.51, "p95_s": 0.96}
-    lag.add(-1.0, now=9.0)
-    assert lag.summary(15.0) == {"n": 1, "p50_s": 0.0, "p95_s": 0.0}

@@ -6,14 +6,17 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import anyio
 import pytest
 import trustme
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from attrs import define, field
 
+from pipeline.caps import AudioCaps, Caps, Port
 from pipeline.items import Audio
 from pipeline.serve.engine import Echo
 from pipeline.serve.limits import Limits
@@ -403,6 +406,62 @@ async def test_a_source_of_this_machine_can_speak_until_somebody_comes() -> None
             await pastor.say(ramp(SECOND))
             assert (await maria.find("caption"))["start_ms"] == 2000
             assert hall_of(running).intake.position == 3 * SECOND
+
+
+@define
+class Microphone:
+    """A source of this machine that says what it is told to."""
+
+    say: MemoryObjectSendStream[Audio] = field(init=False)
+    _said: MemoryObjectReceiveStream[Audio] = field(init=False)
+
+    accepts: ClassVar[Mapping[str, Port]] = {}
+
+    def __attrs_post_init__(self) -> None:
+        self.say, self._said = anyio.create_memory_object_stream[Audio](8)
+
+    def gives(self, caps: Mapping[str, Caps]) -> Mapping[str, Caps]:
+        return {"out": AudioCaps(SECOND, 1)}
+
+    async def run(self, inbox: Inbox, outbox: Outbox) -> None:
+        with self.say, self._said:
+            async for audio in self._said:
+                await outbox.send(audio)
+
+
+async def test_a_source_of_this_machine_does_not_end_the_sentence_of_a_browser_nor_a_browser_its() -> None:
+    hers, his = ramp(SECOND // 2), ramp(SECOND // 4)
+    microphone = Microphone()
+    async with room() as running, listener(running, "en-us") as maria, anyio.create_task_group() as tasks:
+        hall = hall_of(running)
+        async with speaker(running) as pastor:
+            tasks.start_soon(hall.let_speak, microphone)
+            await pastor.status(state="live")
+            await pastor.say(hers)
+            await wait_until(lambda: hall.intake.position == hers.size)
+        await wait_until(lambda: hall.speaker is None)
+        await microphone.say.send(Audio(his[:, None], 0, SECOND))
+        await wait_until(lambda: hall.intake.position == hers.size + his.size)
+        async with speaker(running) as pastor:
+            await pastor.say(hers)
+            lines = [await maria.find("caption") for _ in range(3)]
+        assert [line["text"] for line in lines] == [
+            f"utterance {n}, {s} s" for n, s in ((1, 0.5), (2, 0.2), (3, 0.5))
+        ]
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_a_room_hears_is_counted_whoever_speaks() -> None:
+    blocks = [Audio(ramp(SECOND)[:, None], 0, SECOND)]
+    async with room() as running, listener(running, "en-us") as maria:
+        await hall_of(running).let_speak(Playlist(items=blocks))
+        await maria.find("caption")
+        async with speaker(running) as pastor:
+            await pastor.say(ramp(SECOND))
+            await pastor.find(TranscriptCompleted)
+        _, told = await http(running, "GET /metrics")
+        assert "dragoman_audio_seconds_total 2.0" in told
+        assert "dragoman_utterances_total 2.0" in told
 
 
 async def test_hundreds_of_listeners_come_and_go() -> None:

@@ -33,6 +33,28 @@ def test_however_it_is_cut_it_comes_out_in_blocks_without_a_gap(pieces: list[byt
     assert intake.held_s == 0
 
 
+@given(st.lists(PIECES, max_size=6))
+def test_no_block_has_sound_of_two_who_speak(turns: list[list[bytes]]) -> None:
+    intake, begun, put = Intake(), set[int](), b""
+    for pieces in turns:
+        intake.part()
+        begun.add(intake.end)
+        said = b"".join(pieces)
+        put += said[: len(said) // 2 * 2]
+        for piece in pieces:
+            intake.put(piece, 0.0)
+    taken, parted = b"", set[int]()
+    while True:
+        if intake.parted():
+            parted.add(intake.position)
+        elif (audio := intake.take()) is not None:
+            taken += audio.samples.tobytes()
+            assert not any(audio.start < frame < audio.end for frame in begun)
+        else:
+            break
+    assert (taken, parted) == (put, begun)
+
+
 def test_a_block_that_comes_whole_is_not_copied() -> None:
     intake, block = Intake(), np.arange(BLOCK_FRAMES, dtype="<i2").tobytes()
     intake.put(block, 0.0)
@@ -98,5 +120,22 @@ def test_silence_ends_an_utterance_but_not_that_of_a_client_that_was_cut_off() -
                 outbox.sent.clear()
             assert intake.end == 4800, "half a sample is said again, whole"
             intake.close()
+
+    in_simulated_time(run)
+
+
+def test_whoever_goes_on_ends_the_utterance_before_at_once() -> None:
+    async def run() -> None:
+        intake, outbox = Intake(), TimedOutbox()
+        ears = Ears(intake=intake, silence_s=0.8, ongoing=lambda: False)
+        intake.part()
+        for _ in range(2):
+            intake.put(bytes(1000), 0.0)
+            intake.part()
+        intake.put(bytes(1000), 0.0)
+        intake.close()
+        await ears.run(FakeInbox([]), outbox)
+        told = [item.kind if isinstance(item, Mark) else item.end for item in outbox.items()]
+        assert told == [500, MarkKind.FLUSH, 1000, MarkKind.FLUSH, 1500]
 
     in_simulated_time(run)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -20,7 +21,7 @@ from stages.file import File
 from stages.languages import canonical
 from stages.microphone import Microphone
 from stages.room.audience import AudienceLimits
-from stages.room.keys import RoomKeys, default_path, kept_keys
+from stages.room.keys import RoomKeys, default_path, found_keys, keep_keys
 from stages.room.pages import is_name
 from stages.sockets import is_loopback
 from stages.translate.realtime.config import AUTO
@@ -37,6 +38,8 @@ class Plan:
     speaker: Stage | None
     """What speaks on this machine, instead of somebody with a browser."""
     qr: bool
+    keep: Callable[[], None] = lambda: None
+    """Keeps new keys for the next time. Raises: ValueError, in one line."""
 
     def hall(self, service: Service) -> Hall:
         return Hall(service, self.keys, self.settings)
@@ -50,8 +53,9 @@ def room_of(wish: RoomOptions, engine: Engine) -> Plan:
     languages = [_language("--room-languages", tag) for tag in wish.room_languages.split(",") if tag.strip()]
     if source is not None:
         _check(engine, source, languages)
+    path = wish.rooms_file or default_path()
     try:
-        keys = kept_keys(wish.rooms_file or default_path(), wish.room, is_open=wish.room_open)
+        keys = found_keys(path, wish.room, is_open=wish.room_open)
     except ValueError as wrong:
         raise refuse(f"--rooms-file {wrong}") from None
     settings = Settings(
@@ -64,7 +68,8 @@ def room_of(wish: RoomOptions, engine: Engine) -> Plan:
         ),
     )
     speaker = _speaker(wish, source)
-    return Plan(keys, settings, speaker, sys.stderr.isatty() if wish.qr is None else wish.qr)
+    keep = partial(keep_keys, path, wish.room, keys, is_open=wish.room_open)
+    return Plan(keys, settings, speaker, sys.stderr.isatty() if wish.qr is None else wish.qr, keep)
 
 
 def _speaker(wish: RoomOptions, source: str | None) -> Stage | None:

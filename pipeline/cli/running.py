@@ -7,7 +7,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +74,7 @@ def run_graph(graph: Graph, wishes: Wishes) -> int:
         shown.show(wrong.problems)
         raise refuse(f"{shown.count(wrong.problems)} in the graph; nothing was run", Exit.BAD_GRAPH) from None
     before = marks(graph)
-    with _stdout_kept_for(lines), looking as view, _keys(graph) as keys:
+    with _terminal_kept(), _stdout_kept_for(lines), looking as view, _keys(graph) as keys:
         folder = control_folder_of(wishes.control)
         outcome = anyio.run(attend, execution, view, folder, keys, backend=wishes.backend)
     return _conclude(graph, before, outcome, wishes, lines)
@@ -87,6 +94,21 @@ def _need_room_for(report: Path) -> None:
         probe_file(report)
     except StageError as wrong:
         raise refuse(f"--report: {wrong}", Exit.FAILED) from None
+
+
+@contextmanager
+def _terminal_kept() -> Iterator[None]:
+    """Have standard error stay the terminal that it is, also while a stage puts the file descriptor aside.
+
+    Stages with devices do so, for what libraries write there; a screen that is drawn meanwhile must not break.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    terminal = os.dup(sys.stderr.fileno())
+    encoding, errors = sys.stderr.encoding, sys.stderr.errors
+    with os.fdopen(terminal, "w", 1, encoding=encoding, errors=errors) as stream, redirect_stderr(stream):
+        yield
 
 
 @contextmanager

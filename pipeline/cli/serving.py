@@ -31,7 +31,7 @@ from pipeline.serve.room.hall import Hall
 from pipeline.serve.service import Service
 from pipeline.stage import StageError
 from stages.room.qr import qr_code
-from stages.sockets import is_loopback
+from stages.sockets import bound, is_loopback
 from stages.tls import server_context
 from stages.translate.realtime.config import api_key_or_env
 from stages.translate.realtime.events import SessionConfig
@@ -97,7 +97,10 @@ async def _serve(
         for session in loaded:
             await service.engine.load(session)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            hall = None if room is None else room.hall(service)
+            hall = None
+            if room is not None:
+                _keep(room, place)
+                hall = room.hall(service)
             async with serving(service, host=place.host, port=place.port, ssl=place.ssl, hall=hall) as server:
                 _say_serving(server)
                 if room is None or hall is None:
@@ -125,6 +128,16 @@ def _say_serving(server: Server) -> None:
     keys = server.service.keys
     who = "open" if keys is None else plural(len(keys.names), "key") if keys.names else "for the room only"
     _say(f"serving {server.url} (engine {server.service.engine.name}, {who})")
+
+
+def _keep(room: Plan, place: Place) -> None:
+    """Let the room's links be the same next time, where it can begin. Raises: OSError, where it cannot listen."""
+    with bound(place.host, place.port):
+        pass
+    try:
+        room.keep()
+    except ValueError as wrong:
+        raise refuse(f"--rooms-file {wrong}") from None
 
 
 def _say_room(room: Plan, server: Server) -> None:

@@ -138,19 +138,26 @@ def _mark(path: Path) -> tuple[int, ...]:
 
 
 def _written(graph: Graph, report: Report, before: Marks) -> Iterator[tuple[str, str]]:
-    """The files that stages have written, with what came to them; and those that a run cut short has not."""
+    """The files that stages have written, with what is in them; and those that a run cut short has not."""
+    counts = {stage.name: stage.counts for stage in report.stages}
     for file in opened(graph):
         mark, earlier = _mark(file.path), before.get(file.path, ())
         if file.role != "writes" or not (mark or report.stopped):
             continue
         if mark != earlier or not report.stopped:
-            yield str(file.path), _arrived([edge for edge in report.edges if edge.consumer == file.node.name])
+            edges = [edge for edge in report.edges if edge.consumer == file.node.name]
+            yield str(file.path), _arrived(edges, counts.get(file.node.name, {}))
         else:
             yield str(file.path), "nothing; the file is as it was" if mark else "nothing; there is no such file"
 
 
-def _arrived(edges: Sequence[EdgeLine]) -> str:
+def _arrived(edges: Sequence[EdgeLine], counts: Mapping[str, int]) -> str:
+    """`2.0 s of sound`, `12 cues`, `3 texts`. Of what came to a stage that writes cues, guesses are no part."""
     audio = max((edge.received / edge.rate_hz for edge in edges if edge.rate_hz), default=0.0)
     texts = sum(edge.texts_received for edge in edges)
-    told = [f"{seconds(audio)} of sound" if audio else "", plural(texts, "text") if texts else ""]
-    return ", ".join(part for part in told if part)
+    told = [f"{seconds(audio)} of sound" if audio else ""]
+    if "cues" in counts:
+        told.append(plural(counts["cues"], "cue"))
+    elif texts:
+        told.append(plural(texts, "text"))
+    return ", ".join(filter(None, told))

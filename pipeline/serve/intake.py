@@ -49,6 +49,8 @@ class Intake:
     _bytes: int = field(init=False, default=0)
     """In `_pieces`."""
     _came: deque[tuple[int, float]] = field(init=False, factory=deque)
+    _parted: deque[int] = field(init=False, factory=deque)
+    """Frames that begin something else than what came before them."""
     _more: anyio.Event = field(init=False, factory=anyio.Event)
     _room: anyio.Event = field(init=False, factory=anyio.Event)
 
@@ -84,8 +86,8 @@ class Intake:
         return self._came[min(place, len(self._came) - 1)][1]
 
     def take(self) -> Audio | None:
-        """The next 100 ms, or less; None where there is nothing yet."""
-        size = min(self._bytes // 2, BLOCK_FRAMES) * 2
+        """The next 100 ms, or less; None where there is nothing yet, or something else begins: see `parted`."""
+        size = min(self._bytes // 2, BLOCK_FRAMES, *(frame - self.position for frame in self._parted)) * 2
         if not size:
             return None
         samples = np.frombuffer(self._cut(size), "<i2").astype(np.int16, copy=False)[:, np.newaxis]
@@ -93,6 +95,12 @@ class Intake:
         self.position = audio.end
         self._room.set()
         return audio
+
+    def _drop_half(self) -> None:
+        """Forget half a sample, whose other half does not come."""
+        if self._bytes % 2:
+            self._bytes -= 1
+            self._pieces.append(self._pieces.pop()[:-1])
 
     def _hold(self, data: bytes) -> None:
         """Keep `data` behind the rest, in pieces that are neither tiny nor much longer than a block."""
@@ -114,6 +122,20 @@ class Intake:
             self._pieces.appendleft(data[size:])
         return data[:size]
 
+    def part(self) -> None:
+        """Somebody else speaks from here, with a whole sample: no utterance goes on."""
+        self._drop_half()
+        if self.end not in self._parted:
+            self._parted.append(self.end)
+            self._more.set()
+
+    def parted(self) -> bool:
+        """Whether what is taken next begins something else; asked once for each."""
+        if self._parted and self._parted[0] == self.position:
+            self._parted.popleft()
+            return True
+        return False
+
     def turn(self) -> None:
         """Let the graph that listens end; the next one sets `turning` back."""
         self.turning = True
@@ -122,9 +144,7 @@ class Intake:
     def move(self, away: bool) -> None:
         """The client has been cut off, or is back; then it begins with a whole sample."""
         self.away = away
-        if self._bytes % 2:
-            self._bytes -= 1
-            self._pieces.append(self._pieces.pop()[:-1])
+        self._drop_half()
         self._more.set()
 
     def close(self) -> None:
@@ -147,7 +167,8 @@ class Intake:
 
 @define(kw_only=True)
 class Ears:
-    """A source of what a client says. Where it says nothing for `silence_s`, not even silence, a FLUSH follows.
+    """A source of what a client says, with a FLUSH where somebody else goes on, and where the client says nothing
+    for `silence_s`, not even silence.
 
     The protocol has no end of input: clients just stop sending, mid-silence or not.
     """
@@ -165,12 +186,16 @@ class Ears:
     async def run(self, inbox: Inbox, outbox: Outbox) -> None:
         flushed = True
         while not (self.intake.turning and not self.ongoing()):
-            if (audio := self.intake.take()) is not None:
-                flushed = False
+            if self.intake.parted():
+                over = not flushed
+            elif (audio := self.intake.take()) is not None:
+                flushed = over = False
                 await outbox.send(audio)
             elif self.intake.closed:
                 return
-            elif await self._patiently(None if flushed or self.intake.away else self.silence_s):
+            else:
+                over = await self._patiently(None if flushed or self.intake.away else self.silence_s)
+            if over:
                 flushed = True
                 await outbox.send(Mark(MarkKind.FLUSH, self.intake.position, SAMPLE_RATE_HZ))
 

@@ -71,7 +71,7 @@ class Metrics:
         )
         self.room_lag_s = Gauge(
             "dragoman_room_lag_seconds",
-            "From the arrival of the end of speech to its caption (shown) and its sound (heard), of late.",
+            "From the arrival of the end of speech to its caption (shown) and its sound on the phone (heard).",
             ["until", "quantile"],
             registry=registry,
         )

@@ -15,6 +15,7 @@ __all__ = ["figures", "microphone_of"]
 def figures(room: Room, delays: Delays, now: float) -> Mapping[str, Any]:
     """How the room stands, who listens in which language, and how late they are, in seconds.
 
+    `heard` in `lag` is until a sentence begins to sound where all that was sent before it is played out first.
     `names` has those of the languages. `people` is how many there are, each counted in one language. `life` is
     another one when the server was started anew.
     """

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from stages.out_file import keep_file
 from stages.room.pages import NAME_LIMIT, is_name
 
-__all__ = ["RoomKeys", "default_path", "kept_keys", "read_rooms"]
+__all__ = ["RoomKeys", "default_path", "found_keys", "keep_keys", "kept_keys", "read_rooms"]
 
 _SUFFIX_BYTES = 6
 _KEY_BYTES = 18
@@ -53,16 +53,25 @@ def kept_keys(path: Path, wish: str, *, is_open: bool) -> RoomKeys:
 
     Raises: ValueError, in one line, where the file is none of ours, or cannot be read or written.
     """
-    rooms = read_rooms(path)
-    entry = f"{wish} (open)" if is_open else wish
-    if entry in rooms:
-        return rooms[entry]
-    rooms[entry] = RoomKeys.new(wish, is_open=is_open)
+    keys = found_keys(path, wish, is_open=is_open)
+    keep_keys(path, wish, keys, is_open=is_open)
+    return keys
+
+
+def found_keys(path: Path, wish: str, *, is_open: bool) -> RoomKeys:
+    """As `kept_keys`, but new ones are not kept yet: `keep_keys` does."""
+    return read_rooms(path).get(_entry(wish, is_open)) or RoomKeys.new(wish, is_open=is_open)
+
+
+def keep_keys(path: Path, wish: str, keys: RoomKeys, *, is_open: bool) -> None:
+    """Keep `keys` in the file `path` for the next time. Raises as `kept_keys`."""
+    rooms, entry = read_rooms(path), _entry(wish, is_open)
+    if rooms.get(entry) == keys:
+        return
     try:
-        _write(path, rooms)
+        _write(path, {**rooms, entry: keys})
     except OSError as error:
         raise _trouble(path, error) from None
-    return rooms[entry]
 
 
 def read_rooms(path: Path) -> dict[str, RoomKeys]:
@@ -81,6 +90,10 @@ def read_rooms(path: Path) -> dict[str, RoomKeys]:
         raise ValueError(
             f"{path}: a room in it lacks its name or a key; move the file away to begin anew"
         ) from None
+
+
+def _entry(wish: str, is_open: bool) -> str:
+    return f"{wish} (open)" if is_open else wish
 
 
 def _is(key: str, presented: str | None) -> bool:

@@ -21,11 +21,15 @@ WAITING_LIMIT = 500
 
 @define
 class Stretch:
-    """An utterance that is spoken. `measured`: it is known already when its sound was heard."""
+    """An utterance that is spoken. `measured`: it is known already when its sound was heard.
+
+    `sounds_at`: when it begins to sound, in the event loop's time; None before it has sound.
+    """
 
     utterance: int
     end_ms: int
     measured: bool = False
+    sounds_at: float | None = None
 
 
 @define

@@ -226,7 +226,8 @@ class RoomSink:
         delays = self._watching.delays
 
         def sound(audio: Audio, stretch: Stretch) -> None:
-            self.room.sound(tag, stretch.utterance, audio, delays.sent(stretch), delays.spoken_at(stretch))
+            sent = delays.sound(tag, audio, stretch)
+            self.room.sound(tag, stretch.utterance, audio, sent, delays.spoken_at(stretch))
 
         await voice(inbox, self._orders[tag], sound, partial(self.room.silence, tag))
 

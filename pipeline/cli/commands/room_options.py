@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.command import Time, titled
 from pipeline.cli.exits import refuse
@@ -106,12 +107,23 @@ def room_options(command: Command) -> Command:
     @wraps(command)
     def gathered(**options: Any) -> Any:
         values = {name: options.pop(name) for name in RoomOptions._fields}
-        for flag, name in (("--room-file", "room_file"), ("--room-microphone", "room_microphone")):
-            if values["room"] is None and values[name] is not None:
-                raise refuse(f"{flag} needs a room to speak in: give --room too")
+        if values["room"] is None and (flag := _given()) is not None:
+            raise refuse(f"{flag} needs a room: give --room too")
         return command(room=None if values["room"] is None else RoomOptions(**values), **options)
 
     decorated: Any = gathered
     for option in reversed(OPTIONS):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]
+
+
+def _given() -> str | None:
+    """The first option about a room that was given; None where all are as they are left out."""
+    context = click.get_current_context()
+    about = [option for option in context.command.params if option.name in RoomOptions._fields]
+    given = (option.opts[0] for option in about if _is_given(context, option))
+    return next(given, None)
+
+
+def _is_given(context: click.Context, option: click.Parameter) -> bool:
+    return context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT

@@ -88,8 +88,8 @@ class Floor:
 
     def speak(self, language: str, audio: Audio, stretch: Stretch) -> None:
         """Let be heard what belongs to `stretch`."""
-        delays = self.delays
-        self.room.sound(language, stretch.utterance, audio, delays.sent(stretch), delays.spoken_at(stretch))
+        sent = self.delays.sound(language, audio, stretch)
+        self.room.sound(language, stretch.utterance, audio, sent, self.delays.spoken_at(stretch))
 
     def tell(self, key: Key, preparation: Preparation | None) -> None:
         """Tell a language's readers how its captions, or its voice, come on; None: they do no more.

@@ -39,7 +39,7 @@ from stages.room.room import Room
 from stages.room.wire import Offer, State
 from stages.sockets import Answer, Socket
 from stages.translate.realtime.config import AUTO
-from stages.translate.realtime.events import Payload, SessionConfig
+from stages.translate.realtime.events import Payload, SessionConfig, TranscriptCompleted
 
 __all__ = ["Hall", "Settings"]
 
@@ -179,11 +179,15 @@ class Hall:
         before, self.speaker = self.speaker, speaker
         if before is not None:
             before.taken_over()
+        elif self._local is not None:
+            self.intake.part()
         self.notice()
 
     def release(self, speaker: Speaker) -> None:
         if self.speaker is speaker:
             self.speaker, self._left_at = None, anyio.current_time()
+            if self._local is not None:
+                self.intake.part()
             self.notice()
 
     @property
@@ -205,7 +209,8 @@ class Hall:
         Raises what loading and the stage raise.
         """
         assert self.source is not None, "nobody says what a local source speaks"
-        into = Into(intake=self._local_intake, behind_s=self.service.limits.behind_s)
+        behind_s, taken_s = self.service.limits.behind_s, self.service.metrics.audio_s.inc
+        into = Into(intake=self._local_intake, behind_s=behind_s, taken_s=taken_s)
         self._local = execution = Execution(speaking(stage, into))
         self._local_config = SessionConfig(self.source, output_modalities=("text",))
         if isinstance(stage, Pausable):
@@ -291,7 +296,9 @@ class Hall:
 
     async def _tell(self, payload: Payload) -> None:
         if self.speaker is not None:
-            self.speaker.told(payload)
+            self.speaker.told(payload)  # whose session counts utterances
+        elif isinstance(payload, TranscriptCompleted):
+            self.service.metrics.utterances.inc()
 
     def _lay(self, graph: Graph, config: SessionConfig) -> Mapping[str, str]:
         """The graph that recognises."""

@@ -26,6 +26,8 @@ class Into:
     intake: Callable[[], Intake | None]
     behind_s: float
     """How much may wait there for the engine, before more is put."""
+    taken_s: Callable[[float], None] = lambda _seconds: None
+    """Hears of all that was put, in seconds."""
     _let_go: int = field(init=False, default=0)
 
     accepts: ClassVar[Mapping[str, Port]] = {"in": Port(AudioCaps(SAMPLE_RATE_HZ, 1))}
@@ -45,6 +47,7 @@ class Into:
                 self._let_go += item.frames
                 continue
             intake.put(item.samples.astype("<i2", copy=False).tobytes(), anyio.current_time())
+            self.taken_s(item.frames / SAMPLE_RATE_HZ)
             await intake.room(self.behind_s)
 
 
