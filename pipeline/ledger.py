@@ -14,10 +14,16 @@ from attrs import asdict, define, field, frozen
 
 from pipeline.items import Audio, Item, Text
 
-__all__ = ["HELD", "EdgeLine", "Report", "StageLine", "Tally"]
+__all__ = ["HELD", "TEXTS", "EdgeLine", "Report", "StageLine", "Tally", "is_sound"]
 
 HELD = "what the stages still held when they were cut off"
 """What no ledger can count."""
+TEXTS = ", texts"
+
+
+def is_sound(why: str) -> bool:
+    """Whether what a stage has lost for that reason is counted in frames; else in texts, and says so."""
+    return not why.endswith(TEXTS)
 
 
 @define
@@ -184,10 +190,11 @@ class Report:
 
     def _losses(self) -> Iterator[tuple[str, int, int]]:
         """Where and why, how much, and of sound the rate in Hz, as far as it is known; else 0."""
+        unread = self.failed
         for edge in self.edges:
             if edge.tap:
                 continue
-            failed = edge.consumer in self.failed
+            failed = edge.consumer in unread
             for count, why, rate_hz in (
                 (edge.dropped, f"{edge.policy}", edge.rate_hz),
                 (edge.texts_dropped, f"{edge.policy}, texts", 0),
@@ -202,7 +209,7 @@ class Report:
             rate_hz = self.rate_hz_of(stage.name)
             for why, count in stage.losses.items():
                 if count:
-                    yield f"{stage.name}: {why}", count, 0 if why.endswith(", texts") else rate_hz
+                    yield f"{stage.name}: {why}", count, rate_hz if is_sound(why) else 0
 
     def as_json(self) -> dict[str, Any]:
         """The report as plain data, with what is derived."""

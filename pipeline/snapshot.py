@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from attrs import AttrsInstance, asdict, frozen
 
 from pipeline.items import Text
-from pipeline.ledger import EdgeLine, Report, StageLine
+from pipeline.ledger import EdgeLine, Report, StageLine, is_sound
 from pipeline.plan import Plan
 
 __all__ = ["EdgeSnapshot", "GraphSnapshot", "Observed", "StageSnapshot", "TextSnapshot", "Waits", "take"]
@@ -178,7 +178,7 @@ def _stage(line: StageLine, rate_hz: int, head: str, waits: Waits, *, over: bool
 
 
 def _seconds(losses: Mapping[str, int], rate_hz: int) -> Mapping[str, float]:
-    sound = {why: count for why, count in losses.items() if count and not why.endswith(", texts")}
+    sound = {why: count for why, count in losses.items() if count and is_sound(why)}
     return {why: count / rate_hz for why, count in sound.items()} if rate_hz else {}
 
 

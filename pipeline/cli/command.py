@@ -13,7 +13,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from pipeline.cli.exits import EXIT_CODES, Exit, refuse, unwritable
 
-__all__ = ["Command", "Commands", "Time", "option", "titled"]
+__all__ = ["Command", "Commands", "Time", "option", "time_option", "titled"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -59,6 +59,11 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic only since cli
         if seconds < self._least_s:
             self.fail(f"wanted {self._least_s:g} s or more, came {value}", param, ctx)
         return seconds
+
+
+def time_option(*declared: str, least_s: float = 0.0, **more: Any) -> Callable[[Decorated], Decorated]:
+    """`option` for a time, whose default is shown."""
+    return option(*declared, metavar="TIME", type=Time(least_s), show_default=True, **more)
 
 
 class Command(click.Command):

@@ -41,6 +41,11 @@ class Chosen:
     graph: str | None
     edge: str | None = None
 
+    @property
+    def graphs(self) -> list[Message]:
+        """The graphs that are meant, as the process tells of them."""
+        return [graph for graph in self.process.graphs if self.graph in (None, graph["name"])]
+
 
 def choose(wanted: str | None, edge: str | None = None) -> Chosen:
     """What `wanted` means (see `all_meant`); of several, the one that has `edge`; and else a terminal is asked.
@@ -108,12 +113,7 @@ def meant(there: Sequence[Process], wanted: str | None) -> list[Chosen]:
 
 def _having(found: Sequence[Chosen], edge: str) -> list[Chosen]:
     """The graphs that have an edge of that name. Exits where of several none has; a single one says so itself."""
-    graphs = [
-        Chosen(each.process, graph["name"], graph.get("edge"))
-        for each in found
-        for graph in each.process.graphs
-        if each.graph in (None, graph["name"])
-    ]
+    graphs = [Chosen(each.process, graph["name"], graph.get("edge")) for each in found for graph in each.graphs]
     having = [each for each in graphs if each.edge is not None]
     if not having and len(graphs) > 1:
         raise refuse(f"of {len(graphs)} graphs none has an edge {edge!r}: `dragoman tap` lists them", Exit.FAILED)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from pipeline.cli.command import Time, option, titled
+from pipeline.cli.command import option, time_option, titled
 from pipeline.cli.exits import refuse
 
 __all__ = [
@@ -121,13 +121,10 @@ engine_option = option(
 )
 voice_option = option("--voice", metavar="VOICE", help="A voice by name, or the path of a Piper voice.")
 show_graph_option = option("--show-graph", is_flag=True, help="Only print the graph that would run.")
-partials_option = option(
+partials_option = time_option(
     "--partials",
     "partials_s",
-    metavar="TIME",
-    type=Time(),
     default="1s",
-    show_default=True,
     help="Guess after so much more speech: captions grow, sentences are settled before a pause; 0: no.",
 )
 
@@ -190,13 +187,11 @@ def running_options(command: Command) -> Command:
         _running("--traceback", is_flag=True, help="Show where in the code a stage failed."),
         _running("-q", "--quiet", is_flag=True, help="No progress and no summary."),
         control_option,
-        _running(
+        time_option(
             "--drain",
             "drain_s",
-            metavar="TIME",
-            type=Time(),
+            heading="Running",
             default="30s",
-            show_default=True,
             help="How long a stopped run may take to finish what is under way.",
         ),
         _running("--report", metavar="FILE", type=FILE, help="Write to FILE what became of all sound, as JSON."),

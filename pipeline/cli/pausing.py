@@ -14,8 +14,7 @@ __all__ = ["pause"]
 def pause(which: str | None, paused: bool) -> int:
     """Pause, or go on with, everything that can be paused in what is meant by `which`; the exit code."""
     chosen = choose(which)
-    graphs = [graph for graph in chosen.process.graphs if chosen.graph in (None, graph["name"])]
-    able = [(graph["name"], stage) for graph in graphs for stage in graph["pausable"]]
+    able = [(graph["name"], stage) for graph in chosen.graphs for stage in graph["pausable"]]
     if not able:
         say_error("nothing in it can be paused: only a microphone can")
         return Exit.FAILED

@@ -12,7 +12,7 @@ from pipeline.cli.paint import paint
 from pipeline.cli.preflight import opened
 from pipeline.cli.words import plural, seconds, times
 from pipeline.graph import Graph
-from pipeline.ledger import HELD, EdgeLine, Report
+from pipeline.ledger import HELD, TEXTS, EdgeLine, Report, is_sound
 
 __all__ = ["Loss", "Marks", "Section", "losses", "marks", "outcome", "show", "summary"]
 
@@ -109,8 +109,8 @@ def _policy(edge: EdgeLine) -> str:
 
 def _own(stage: str, why: str, count: int, rate_hz: int) -> Loss:
     """What a stage lost itself: texts where it says so, else sound."""
-    reason = why.removesuffix(", texts")
-    return Loss(stage, reason, _amount(count, rate_hz) if reason == why else plural(count, "text"))
+    amount = _amount(count, rate_hz) if is_sound(why) else plural(count, "text")
+    return Loss(stage, why.removesuffix(TEXTS), amount)
 
 
 def _amount(frames: int, rate_hz: int) -> str:

@@ -31,12 +31,7 @@ def tap(edge: str | None, of: str | None, as_json: bool, count: int | None) -> i
 
 def _list(found: Sequence[Chosen]) -> None:
     """Every edge of the graphs that are meant, a line each; of several, with the process and the graph."""
-    graphs = [
-        (str(each.process.place.pid), graph)
-        for each in found
-        for graph in each.process.graphs
-        if each.graph in (None, graph["name"])
-    ]
+    graphs = [(str(each.process.place.pid), graph) for each in found for graph in each.graphs]
     rows = [[pid, graph["name"], edge] for pid, graph in graphs for edge in graph["edges"]]
     _write(columns([readable(row[2:] if len(graphs) == 1 else row) for row in rows]))
 

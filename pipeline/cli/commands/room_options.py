@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 from click.core import ParameterSource
 
-from pipeline.cli.command import Time, titled
+from pipeline.cli.command import time_option, titled
 from pipeline.cli.exits import refuse
 from pipeline.cli.options import FILE, complete_language
 
@@ -88,13 +88,11 @@ OPTIONS = (
         show_default=True,
         help="From the same address.",
     ),
-    _room(
+    time_option(
         "--room-grace",
         "grace_s",
-        metavar="TIME",
-        type=Time(),
+        heading="Room",
         default="1m",
-        show_default=True,
         help="How long a language is still translated when its last listener has gone.",
     ),
     _room("--qr/--no-qr", default=None, help="Draw the QR code; else on a terminal only."),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.command import Command, Time, option
+from pipeline.cli.command import Command, option, time_option
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.options import (
     FILE,
@@ -100,13 +100,10 @@ def translate(
 @option("--no-speech", is_flag=True, help="Captions only.")
 @option("--save", metavar="FILE", type=FILE, help="Keep the speech: .wav, .flac, .ogg or .mp3.")
 @option("--subtitles", metavar="FILE", type=FILE, help="Keep its subtitles: .srt or .vtt.")
-@option(
+@time_option(
     "--max-lag",
     "max_lag_s",
-    metavar="TIME",
-    type=Time(),
     default="8s",
-    show_default=True,
     help="How late speech may come: then it is hurried, and at last skipped.",
 )
 @partials_option

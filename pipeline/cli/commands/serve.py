@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from pipeline.cli.command import Command, Time, option, titled
+from pipeline.cli.command import Command, option, time_option, titled
 from pipeline.cli.commands.room_options import RoomOptions, room_options
 from pipeline.cli.exits import Exit, refuse
 from pipeline.cli.options import ENGINES, backend_option, control_option, partials_option
@@ -41,14 +41,13 @@ LIMITS = (
 
 def limit_options(command: Decorated) -> Decorated:
     """The options for LIMITS."""
-    limit = titled("Limits")
     for flag, name, default, about in reversed(LIMITS):
+        what: dict[str, Any] = {"heading": "Limits", "help": about}
         if isinstance(default, int):
-            kind: Any = click.IntRange(min=1)
-            metavar, shown = "N", str(default)
+            number = click.IntRange(min=1)
+            add = option(flag, name, metavar="N", type=number, default=default, show_default=True, **what)
         else:
-            kind, metavar, shown = Time(least_s=0.1), "TIME", _shown(default)
-        add = limit(flag, name, metavar=metavar, type=kind, default=shown, show_default=True, help=about)
+            add = time_option(flag, name, default=_shown(default), least_s=0.1, **what)
         command = add(command)
     return command
 
